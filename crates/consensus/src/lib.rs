@@ -1,0 +1,1 @@
+//! Quorum votes as pure state machines: tallies, certificates, rosters, councils.

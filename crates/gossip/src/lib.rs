@@ -1,0 +1,1 @@
+//! Gossip with bounded deduplication, repair and two-step liveness, as a pure state machine.

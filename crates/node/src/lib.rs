@@ -1,0 +1,1 @@
+//! Quorate nodes: identity, TLS links, roles and their runtime.

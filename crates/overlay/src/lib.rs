@@ -1,0 +1,1 @@
+//! Power-law overlays: who links to whom, and how links are repaired.

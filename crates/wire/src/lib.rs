@@ -1,0 +1,1 @@
+//! Length-prefixed frames and the formats of their bodies.
