@@ -1,0 +1,183 @@
+//! A carried proposal with its proof: the signatures of a quorum.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::electorate::Electorate;
+use crate::id::{Digest, NetworkId, NodeId, ProposalId, Signature};
+use crate::proposal::{Proposal, ProposalError};
+use crate::scheme::Scheme;
+use crate::vote::{self, Choice};
+
+/// A decision that anyone who knows the electorate can check, offline. Means nothing until
+/// [verified](Certificate::verify).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Certificate {
+    /// What was decided.
+    pub proposal: Proposal,
+    /// In which epoch.
+    pub epoch: u64,
+    /// By which electorate ([`Electorate::id`]).
+    pub electorate: Digest,
+    /// The yes votes' signatures, by voter. A quorum of them, perhaps more.
+    pub votes: BTreeMap<NodeId, Signature>,
+}
+
+/// Why a certificate proves nothing, or not yet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// Decided for another network.
+    #[error("expected a certificate of network {expected}, got one of {got}")]
+    AnotherNetwork {
+        /// The reader's.
+        expected: NetworkId,
+        /// The certificate's.
+        got: NetworkId,
+    },
+    /// Decided in another epoch or by other seats than the reader knows.
+    #[error(
+        "expected a certificate of electorate {expected} in epoch {expected_epoch}, got one of {got} in epoch {got_epoch}"
+    )]
+    AnotherElectorate {
+        /// The reader's.
+        expected: Digest,
+        /// The reader's.
+        expected_epoch: u64,
+        /// The certificate's.
+        got: Digest,
+        /// The certificate's.
+        got_epoch: u64,
+    },
+    /// What was decided is not acceptable in itself.
+    #[error(transparent)]
+    Proposal(#[from] ProposalError),
+    /// More signatures than seats.
+    #[error("expected at most {seats} signatures, got {got}")]
+    TooManySignatures {
+        /// The electorate's size.
+        seats: usize,
+        /// How many came.
+        got: usize,
+    },
+    /// A signature of no voter, while all voters are known.
+    #[error("{0} signed, but is not a voter of this electorate")]
+    NotAVoter(NodeId),
+    /// A signature that is not the voter's.
+    #[error("the signature of {0} does not hold for this proposal")]
+    Signature(NodeId),
+    /// Fewer signatures than the quorum.
+    #[error("expected {quorum} signatures, got {got}")]
+    TooFew {
+        /// The quorum.
+        quorum: usize,
+        /// How many came.
+        got: usize,
+    },
+    /// Might be a quorum, but some signers are not known to the reader yet: meet the remaining voters and ask again.
+    #[error("expected {quorum} signatures of known voters, got {got}; not met yet: {}", names(.unknown))]
+    Undecided {
+        /// The quorum.
+        quorum: usize,
+        /// Signatures of known voters.
+        got: usize,
+        /// Signers the reader has not met.
+        unknown: Vec<NodeId>,
+    },
+}
+
+fn names(nodes: &[NodeId]) -> String {
+    let names: Vec<_> = nodes.iter().map(|node| node.short().to_string()).collect();
+    names.join(", ")
+}
+
+impl Certificate {
+    pub(crate) fn assemble(
+        proposal: Proposal,
+        electorate: &Electorate,
+        votes: impl IntoIterator<Item = (NodeId, Signature)>,
+    ) -> Self {
+        Self {
+            proposal,
+            epoch: electorate.epoch(),
+            electorate: electorate.id(),
+            votes: votes.into_iter().collect(),
+        }
+    }
+
+    /// The proposal's name.
+    pub fn id(&self) -> ProposalId {
+        self.proposal.id()
+    }
+
+    /// Checks that a quorum of this electorate decided this.
+    ///
+    /// # Errors
+    /// [`CertificateError::Undecided`] when the reader has not met enough of the signers to know; else why it proves
+    /// nothing.
+    pub fn verify(
+        &self,
+        electorate: &Electorate,
+        scheme: &dyn Scheme,
+    ) -> Result<(), CertificateError> {
+        let network = self.proposal.network();
+        if network != electorate.network() {
+            return Err(CertificateError::AnotherNetwork {
+                expected: electorate.network(),
+                got: network,
+            });
+        }
+        if (self.epoch, self.electorate) != (electorate.epoch(), electorate.id()) {
+            return Err(CertificateError::AnotherElectorate {
+                expected: electorate.id(),
+                expected_epoch: electorate.epoch(),
+                got: self.electorate,
+                got_epoch: self.epoch,
+            });
+        }
+        let (seats, quorum) = (electorate.seats().len(), electorate.quorum());
+        if self.votes.len() > seats {
+            return Err(CertificateError::TooManySignatures {
+                seats,
+                got: self.votes.len(),
+            });
+        }
+        if self.votes.len() < quorum {
+            return Err(CertificateError::TooFew {
+                quorum,
+                got: self.votes.len(),
+            });
+        }
+        let unknown: Vec<NodeId> = self
+            .votes
+            .keys()
+            .filter(|voter| !electorate.contains(voter))
+            .copied()
+            .collect();
+        if let Some(first) = unknown.first()
+            && unknown.len() > electorate.unmet()
+        {
+            return Err(CertificateError::NotAVoter(*first));
+        }
+        self.proposal.verify(scheme)?;
+        let statement = vote::statement(electorate, &self.id(), Choice::Yes);
+        // Unknown signers' signatures are checked too: a bad one is a forgery whoever they are.
+        if let Some((voter, _)) = self
+            .votes
+            .iter()
+            .find(|(voter, signature)| !scheme.verify(voter, &statement, signature))
+        {
+            return Err(CertificateError::Signature(*voter));
+        }
+        let got = self.votes.len() - unknown.len();
+        if got < quorum {
+            return Err(CertificateError::Undecided {
+                quorum,
+                got,
+                unknown,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! What is decided: a proposal, named by the digest of everything it says.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Digest, NetworkId, NodeId, ProposalId, Signature};
+use crate::record::{Record, RecordError};
+use crate::report::{DeadReport, ReportError};
+use crate::scheme::{Scheme, Signer};
+use crate::transcript::Transcript;
+
+/// How long a motion's topic and body may be together, in bytes.
+pub const MOTION_LEN_MAX: usize = 64 * 1024;
+
+/// A question put to the electorate. Whoever brings it signs it, so two voters who propose the same record or the same
+/// report propose the same thing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Proposal {
+    /// Admit the node that signed this record.
+    Admit(Record),
+    /// Evict the suspect of this report.
+    Evict(DeadReport),
+    /// Anything else that the electorate decides for its own purposes; the roster does not know it.
+    Motion(Motion),
+}
+
+/// A question of the application's own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Motion {
+    /// The network.
+    pub network: NetworkId,
+    /// What it is about.
+    pub topic: String,
+    /// Its content.
+    pub body: Vec<u8>,
+    /// The proposer's nonce: each try is a new question.
+    pub attempt: u64,
+    /// When it was opened, in milliseconds since the Unix epoch, by the proposer's clock.
+    pub opened_ms: u64,
+    /// Who brings it, and signs.
+    pub proposer: NodeId,
+    /// The proposer's signature over all of the above.
+    pub signature: Signature,
+}
+
+/// Why a proposal's content is not acceptable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProposalError {
+    /// The record of an admission.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The report of an eviction.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A motion over its limit.
+    #[error("expected a motion of at most {MOTION_LEN_MAX} bytes, got {0}")]
+    MotionTooLong(usize),
+    /// A motion not signed by whom it names.
+    #[error("the motion of {0} does not carry its signature")]
+    MotionSignature(NodeId),
+}
+
+impl Motion {
+    /// Signs a motion of the signer's own.
+    pub fn sign(
+        signer: &dyn Signer,
+        network: NetworkId,
+        topic: impl Into<String>,
+        body: impl Into<Vec<u8>>,
+        attempt: u64,
+        opened_ms: u64,
+    ) -> Self {
+        let mut this = Self {
+            network,
+            topic: topic.into(),
+            body: body.into(),
+            attempt,
+            opened_ms,
+            proposer: signer.id(),
+            signature: Signature::new([0; 64]),
+        };
+        this.signature = signer.sign(&this.hash());
+        this
+    }
+
+    /// The digest of everything but the signature.
+    pub fn hash(&self) -> Digest {
+        Transcript::new("quorate/motion/1")
+            .bytes(self.network.as_ref())
+            .bytes(self.topic.as_bytes())
+            .bytes(&self.body)
+            .u64(self.attempt)
+            .u64(self.opened_ms)
+            .bytes(self.proposer.as_ref())
+            .finish()
+    }
+
+    fn verify(&self, scheme: &dyn Scheme) -> Result<(), ProposalError> {
+        let len = self.topic.len().saturating_add(self.body.len());
+        if len > MOTION_LEN_MAX {
+            Err(ProposalError::MotionTooLong(len))
+        } else if scheme.verify(&self.proposer, &self.hash(), &self.signature) {
+            Ok(())
+        } else {
+            Err(ProposalError::MotionSignature(self.proposer))
+        }
+    }
+}
+
+impl Proposal {
+    /// What votes name it by.
+    pub fn id(&self) -> ProposalId {
+        let (kind, content) = match self {
+            Self::Admit(record) => ("admit", record.hash()),
+            Self::Evict(report) => ("evict", report.hash()),
+            Self::Motion(motion) => ("motion", motion.hash()),
+        };
+        let digest = Transcript::new("quorate/proposal/1")
+            .bytes(kind.as_bytes())
+            .bytes(content.as_ref())
+            .finish();
+        ProposalId::new(*digest.as_bytes())
+    }
+
+    /// The network it belongs to.
+    pub const fn network(&self) -> NetworkId {
+        match self {
+            Self::Admit(record) => record.network,
+            Self::Evict(report) => report.network,
+            Self::Motion(motion) => motion.network,
+        }
+    }
+
+    /// When it was opened, in milliseconds since the Unix epoch, by the clock of whoever brings it.
+    pub const fn opened_ms(&self) -> u64 {
+        match self {
+            Self::Admit(record) => record.opened_ms,
+            Self::Evict(report) => report.opened_ms,
+            Self::Motion(motion) => motion.opened_ms,
+        }
+    }
+
+    /// Whom it is about: the candidate, the suspect, or the motion's proposer.
+    pub const fn subject(&self) -> NodeId {
+        match self {
+            Self::Admit(record) => record.node,
+            Self::Evict(report) => report.suspect,
+            Self::Motion(motion) => motion.proposer,
+        }
+    }
+
+    /// Checks the content's form and signatures; not who may bring it, nor when.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn verify(&self, scheme: &dyn Scheme) -> Result<(), ProposalError> {
+        match self {
+            Self::Admit(record) => Ok(record.verify(scheme)?),
+            Self::Evict(report) => Ok(report.verify(scheme)?),
+            Self::Motion(motion) => motion.verify(scheme),
+        }
+    }
+}
+
+impl fmt::Display for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Admit(r) => write!(
+                f,
+                "admit {} at incarnation {}",
+                r.node.short(),
+                r.incarnation
+            ),
+            Self::Evict(r) => write!(
+                f,
+                "evict {} at incarnation {}",
+                r.suspect.short(),
+                r.incarnation
+            ),
+            Self::Motion(m) => write!(f, "motion {:?} of {}", m.topic, m.proposer.short()),
+        }
+    }
+}

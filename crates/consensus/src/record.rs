@@ -1,0 +1,198 @@
+//! A node's record: who it is and where it says it can be reached, signed by itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Digest, NetworkId, NodeId, Signature};
+use crate::scheme::{Scheme, Signer};
+use crate::transcript::Transcript;
+
+/// How many endpoints a record may list.
+pub const ENDPOINTS_MAX: usize = 4;
+/// How long an endpoint may be, in bytes: a DNS name of 253, a colon and a port fit.
+pub const ENDPOINT_LEN_MAX: usize = 260;
+
+/// What a candidate says of itself. Admission votes on this, so a candidate that tries again, or moves, or comes back
+/// after an eviction, signs a new record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Record {
+    /// The network it wants to enter.
+    pub network: NetworkId,
+    /// The candidate, who signs.
+    pub node: NodeId,
+    /// Where to reach it, as `host:port`, 1 to [`ENDPOINTS_MAX`], in order of preference.
+    pub endpoints: Vec<String>,
+    /// Which of its lives this is. A node that was evicted, or has forgotten what it said, takes the next.
+    pub incarnation: u64,
+    /// Which try of this life: each is a new question, so a retry never looks like a voter changing its mind.
+    pub attempt: u64,
+    /// When the candidate opened this attempt, in milliseconds since the Unix epoch. Voters take part only within
+    /// [`VOTING_WINDOW_MS`](crate::VOTING_WINDOW_MS) of it.
+    pub opened_ms: u64,
+    /// The candidate's signature over all of the above.
+    pub signature: Signature,
+}
+
+/// Why a record is not acceptable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// None, or too many.
+    #[error("expected 1 to {ENDPOINTS_MAX} endpoints, got {0}")]
+    Endpoints(usize),
+    /// Not `host:port`.
+    #[error(
+        "expected an endpoint of the form host:port of at most {ENDPOINT_LEN_MAX} bytes, got {0:?}"
+    )]
+    Endpoint(String),
+    /// The signature is not the node's over this record.
+    #[error("the record of {0} does not carry its signature")]
+    Signature(NodeId),
+}
+
+impl Record {
+    /// Signs a record of the signer's own.
+    ///
+    /// # Errors
+    /// When the endpoints are not acceptable.
+    pub fn sign(
+        signer: &dyn Signer,
+        network: NetworkId,
+        endpoints: Vec<String>,
+        incarnation: u64,
+        attempt: u64,
+        opened_ms: u64,
+    ) -> Result<Self, RecordError> {
+        let mut this = Self {
+            network,
+            node: signer.id(),
+            endpoints,
+            incarnation,
+            attempt,
+            opened_ms,
+            signature: Signature::new([0; 64]),
+        };
+        this.check_endpoints()?;
+        this.signature = signer.sign(&this.hash());
+        Ok(this)
+    }
+
+    /// The digest of everything but the signature: what the signature is over, and what a probe of the candidate must
+    /// echo.
+    pub fn hash(&self) -> Digest {
+        Transcript::new("quorate/record/1")
+            .bytes(self.network.as_ref())
+            .bytes(self.node.as_ref())
+            .list(self.endpoints.iter())
+            .u64(self.incarnation)
+            .u64(self.attempt)
+            .u64(self.opened_ms)
+            .finish()
+    }
+
+    /// Checks form and signature.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn verify(&self, scheme: &dyn Scheme) -> Result<(), RecordError> {
+        self.check_endpoints()?;
+        if scheme.verify(&self.node, &self.hash(), &self.signature) {
+            Ok(())
+        } else {
+            Err(RecordError::Signature(self.node))
+        }
+    }
+
+    fn check_endpoints(&self) -> Result<(), RecordError> {
+        if !(1..=ENDPOINTS_MAX).contains(&self.endpoints.len()) {
+            return Err(RecordError::Endpoints(self.endpoints.len()));
+        }
+        let bad = self
+            .endpoints
+            .iter()
+            .find(|endpoint| !is_endpoint(endpoint));
+        bad.map_or(Ok(()), |endpoint| {
+            Err(RecordError::Endpoint(endpoint.chars().take(80).collect()))
+        })
+    }
+}
+
+/// Whether a text has the form `host:port`, with IPv6 hosts in brackets. Does not resolve anything.
+fn is_endpoint(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let host_is_plain = host
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    let host_is_ipv6 = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+    text.len() <= ENDPOINT_LEN_MAX
+        && !host.is_empty()
+        && (host_is_plain || host_is_ipv6)
+        && port.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheme::Unproven;
+
+    fn sign(endpoints: &[&str]) -> Result<Record, RecordError> {
+        let endpoints = endpoints.iter().map(|&e| e.to_owned()).collect();
+        Record::sign(
+            &Unproven::signer(NodeId::from(1)),
+            NetworkId::new([7; 32]),
+            endpoints,
+            1,
+            2,
+            3,
+        )
+    }
+
+    #[test]
+    fn endpoints_are_host_and_port() {
+        assert!(sign(&["127.0.0.1:5000", "[::1]:5000", "node-1.example:80"]).is_ok());
+        for bad in [
+            "127.0.0.1",
+            ":80",
+            "a:0",
+            "a:65536",
+            "a b:80",
+            "::1:80",
+            "[::g]:80",
+            "a\n:80",
+        ] {
+            assert!(
+                matches!(sign(&[bad]), Err(RecordError::Endpoint(_))),
+                "{bad:?} was accepted"
+            );
+        }
+        assert_eq!(sign(&[]), Err(RecordError::Endpoints(0)));
+        assert_eq!(sign(&["a:1"; 5]), Err(RecordError::Endpoints(5)));
+    }
+
+    #[test]
+    fn every_field_is_signed() {
+        let good = sign(&["a:1", "b:2"]).unwrap();
+        assert_eq!(good.verify(&Unproven), Ok(()));
+        let changes: [fn(&mut Record); 7] = [
+            |r| r.network = NetworkId::new([8; 32]),
+            |r| r.node = NodeId::from(2),
+            |r| r.endpoints = vec!["a:1".into()],
+            |r| r.endpoints.swap(0, 1),
+            |r| r.incarnation += 1,
+            |r| r.attempt += 1,
+            |r| r.opened_ms += 1,
+        ];
+        for (index, change) in changes.iter().enumerate() {
+            let mut bad = good.clone();
+            change(&mut bad);
+            assert!(
+                bad.verify(&Unproven).is_err(),
+                "change {index} went unnoticed"
+            );
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Who is in, who was thrown out and who has left, each with the proof (the documents' PL).
+//!
+//! Standings are totally ordered by (incarnation, `Admitted` < `Evicted` < `Left`, attempt, record hash), and merging
+//! takes the larger. Merging is therefore commutative, associative and idempotent: nodes exchange proofs in any order
+//! and end up equal, without a leader or a log. Digests cover the order's key, never the proof's bytes: two
+//! certificates of one decision may carry the signatures of different quorums.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::{Certificate, CertificateError};
+use crate::departure::Departure;
+use crate::electorate::Electorate;
+use crate::id::{Digest, NodeId};
+use crate::proposal::Proposal;
+use crate::record::Record;
+use crate::scheme::Scheme;
+use crate::transcript::Transcript;
+
+/// What a node is to the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Standing {
+    /// A member.
+    Admitted,
+    /// Thrown out by vote.
+    Evicted,
+    /// Gone by its own word.
+    Left,
+}
+
+/// The total order of standings of one node: the larger wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StandingKey {
+    /// Which of the node's lives.
+    pub incarnation: u64,
+    /// What it is.
+    pub standing: Standing,
+    /// Which attempt was carried.
+    pub attempt: u64,
+    /// The record's or report's hash.
+    pub hash: Digest,
+}
+
+/// What proves a standing. Means nothing until [verified](Proof::verify).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Proof {
+    /// The certificate of an admission: the member's passport.
+    Admission(Certificate),
+    /// The certificate of an eviction.
+    Eviction(Certificate),
+    /// The member's own departure.
+    Departure(Departure),
+}
+
+/// A proof that was checked against an electorate. What a [`Roster`] merges.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct VerifiedProof {
+    node: NodeId,
+    key: StandingKey,
+    proof: Arc<Proof>,
+}
+
+/// Why a proof proves no standing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// The certificate does not hold, or not yet.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// A certificate of one kind presented as another.
+    #[error("expected a certificate of {expected}, got one to {got}")]
+    AnotherKind {
+        /// What was claimed.
+        expected: &'static str,
+        /// What it decides.
+        got: String,
+    },
+    /// A departure that the member did not sign.
+    #[error("the departure of {0} does not carry its signature")]
+    Departure(NodeId),
+}
+
+impl Proof {
+    /// Whose standing it is about, and which; `None` when the certificate inside is of another kind.
+    pub fn claims(&self) -> Option<(NodeId, StandingKey)> {
+        let of_record = |record: &Record, standing| {
+            let key = StandingKey {
+                incarnation: record.incarnation,
+                standing,
+                attempt: record.attempt,
+                hash: record.hash(),
+            };
+            (record.node, key)
+        };
+        match self {
+            Self::Admission(certificate) => match &certificate.proposal {
+                Proposal::Admit(record) => Some(of_record(record, Standing::Admitted)),
+                _ => None,
+            },
+            Self::Departure(departure) => match &departure.admission.proposal {
+                Proposal::Admit(record) => Some(of_record(record, Standing::Left)),
+                _ => None,
+            },
+            Self::Eviction(certificate) => match &certificate.proposal {
+                Proposal::Evict(report) => Some((
+                    report.suspect,
+                    StandingKey {
+                        incarnation: report.incarnation,
+                        standing: Standing::Evicted,
+                        attempt: report.attempt,
+                        hash: report.hash(),
+                    },
+                )),
+                _ => None,
+            },
+        }
+    }
+
+    /// The certificate inside.
+    pub const fn certificate(&self) -> &Certificate {
+        match self {
+            Self::Admission(certificate) | Self::Eviction(certificate) => certificate,
+            Self::Departure(departure) => &departure.admission,
+        }
+    }
+
+    /// The proof of what a certificate decides; `None` for a motion, which concerns no standing.
+    pub fn of(certificate: Certificate) -> Option<Self> {
+        match certificate.proposal {
+            Proposal::Admit(_) => Some(Self::Admission(certificate)),
+            Proposal::Evict(_) => Some(Self::Eviction(certificate)),
+            Proposal::Motion(_) => None,
+        }
+    }
+
+    /// Checks that the electorate (or, for a departure, the member) decided this standing.
+    ///
+    /// # Errors
+    /// Why not; [`CertificateError::Undecided`] when the reader has not met enough of the signers.
+    pub fn verify(
+        self: Arc<Self>,
+        electorate: &Electorate,
+        scheme: &dyn Scheme,
+    ) -> Result<VerifiedProof, ProofError> {
+        let Some((node, key)) = self.claims() else {
+            return Err(ProofError::AnotherKind {
+                expected: match *self {
+                    Self::Eviction(_) => "eviction",
+                    _ => "admission",
+                },
+                got: self.certificate().proposal.to_string(),
+            });
+        };
+        self.certificate().verify(electorate, scheme)?;
+        if let Self::Departure(departure) = &*self
+            && !departure.is_signed(scheme)
+        {
+            return Err(ProofError::Departure(node));
+        }
+        // A signer not met yet may be nobody: only signatures that were judged are kept and passed on, or a stranger's
+        // extra one would spoil the proof for readers who know all voters.
+        let is_judged = |voter: &NodeId| electorate.contains(voter);
+        let proof = if self.certificate().votes.keys().all(is_judged) {
+            self
+        } else {
+            let mut judged = Self::clone(&self);
+            judged
+                .certificate_mut()
+                .votes
+                .retain(|voter, _| is_judged(voter));
+            Arc::new(judged)
+        };
+        Ok(VerifiedProof { node, key, proof })
+    }
+
+    const fn certificate_mut(&mut self) -> &mut Certificate {
+        match self {
+            Self::Admission(certificate) | Self::Eviction(certificate) => certificate,
+            Self::Departure(departure) => &mut departure.admission,
+        }
+    }
+
+    /// The record that an admission or a departure is about.
+    pub const fn record(&self) -> Option<&Record> {
+        match &self.certificate().proposal {
+            Proposal::Admit(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// The same decision with the signatures of both, if `other` has any that this lacks.
+    fn widened(&self, other: &Self) -> Option<Self> {
+        let known = &self.certificate().votes;
+        let mut news = other.certificate().votes.iter();
+        if news.all(|(voter, _)| known.contains_key(voter)) {
+            return None;
+        }
+        let mut widened = self.clone();
+        let votes = &mut widened.certificate_mut().votes;
+        for (voter, signature) in &other.certificate().votes {
+            votes.entry(*voter).or_insert(*signature);
+        }
+        Some(widened)
+    }
+}
+
+impl VerifiedProof {
+    /// A proof assembled here from verified votes.
+    pub(crate) fn own(proof: Arc<Proof>) -> Option<Self> {
+        let (node, key) = proof.claims()?;
+        Some(Self { node, key, proof })
+    }
+
+    /// Whose standing.
+    pub const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Which standing.
+    pub const fn key(&self) -> StandingKey {
+        self.key
+    }
+
+    /// The proof.
+    pub const fn proof(&self) -> &Arc<Proof> {
+        &self.proof
+    }
+}
+
+/// One node's standing and its proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Which standing.
+    pub key: StandingKey,
+    /// What proves it.
+    pub proof: Arc<Proof>,
+}
+
+/// What a merge did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    /// The standing was news; what it replaced.
+    Changed(Option<Entry>),
+    /// The standing was known; its proof now carries more signatures, so that readers who know fewer voters can check
+    /// it.
+    Widened,
+    /// Nothing new.
+    Known,
+    /// A larger standing is known.
+    Outdated,
+}
+
+/// How many buckets the digests of a roster have.
+pub const BUCKETS: usize = 256;
+
+/// Every node's standing. It grows only by what a quorum signed, so its size is bounded by the electorate's decisions.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    entries: BTreeMap<NodeId, Entry>,
+    /// XOR of the entries' hashes, by the id's first byte: O(1) to keep.
+    buckets: Vec<[u8; 32]>,
+    members: usize,
+}
+
+impl Default for Roster {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            buckets: vec![[0; 32]; BUCKETS],
+            members: 0,
+        }
+    }
+}
+
+impl PartialEq for Roster {
+    /// By standings, as the digests are: proofs of one decision may differ in whose signatures they carry.
+    fn eq(&self, other: &Self) -> bool {
+        let keys =
+            |roster: &Self| -> Vec<_> { roster.entries.iter().map(|(n, e)| (*n, e.key)).collect() };
+        keys(self) == keys(other)
+    }
+}
+
+impl Eq for Roster {}
+
+impl Roster {
+    /// An empty roster.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in a proof: the larger standing wins.
+    pub fn merge(&mut self, proof: VerifiedProof) -> Merged {
+        let VerifiedProof { node, key, proof } = proof;
+        let Some(entry) = self.entries.get_mut(&node) else {
+            self.replace(node, Entry { key, proof });
+            return Merged::Changed(None);
+        };
+        match key.cmp(&entry.key) {
+            std::cmp::Ordering::Less => Merged::Outdated,
+            std::cmp::Ordering::Greater => {
+                Merged::Changed(self.replace(node, Entry { key, proof }))
+            }
+            std::cmp::Ordering::Equal => {
+                entry
+                    .proof
+                    .widened(&proof)
+                    .map_or(Merged::Known, |widened| {
+                        entry.proof = Arc::new(widened);
+                        Merged::Widened
+                    })
+            }
+        }
+    }
+
+    fn replace(&mut self, node: NodeId, entry: Entry) -> Option<Entry> {
+        self.toggle(&node, &entry.key);
+        self.members += usize::from(entry.key.standing == Standing::Admitted);
+        let old = self.entries.insert(node, entry);
+        if let Some(old) = &old {
+            self.toggle(&node, &old.key);
+            self.members -= usize::from(old.key.standing == Standing::Admitted);
+        }
+        old
+    }
+
+    fn toggle(&mut self, node: &NodeId, key: &StandingKey) {
+        let hash = Transcript::new("quorate/standing/1")
+            .bytes(node.as_ref())
+            .u64(key.incarnation)
+            .u64(key.standing as u64)
+            .u64(key.attempt)
+            .bytes(key.hash.as_ref())
+            .finish();
+        let bucket = &mut self.buckets[bucket_of(node)];
+        bucket
+            .iter_mut()
+            .zip(hash.as_bytes())
+            .for_each(|(a, b)| *a ^= b);
+    }
+
+    /// A node's standing, if it ever had one.
+    pub fn get(&self, node: &NodeId) -> Option<&Entry> {
+        self.entries.get(node)
+    }
+
+    /// The record of a current member.
+    pub fn member(&self, node: &NodeId) -> Option<&Record> {
+        let entry = self.entries.get(node)?;
+        match entry.key.standing {
+            Standing::Admitted => entry.proof.record(),
+            Standing::Evicted | Standing::Left => None,
+        }
+    }
+
+    /// The current members' records, by key.
+    pub fn members(&self) -> impl Iterator<Item = &Record> {
+        self.entries.keys().filter_map(|node| self.member(node))
+    }
+
+    /// How many members there are.
+    pub const fn member_count(&self) -> usize {
+        self.members
+    }
+
+    /// All standings, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&NodeId, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// The standings of one bucket.
+    pub fn bucket(&self, bucket: u8) -> impl Iterator<Item = (&NodeId, &Entry)> {
+        let mut first = [0; 32];
+        first[0] = bucket;
+        self.entries
+            .range(NodeId::new(first)..)
+            .take_while(move |(node, _)| bucket_of(node) == usize::from(bucket))
+    }
+
+    /// How many nodes have a standing.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no node has a standing.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// One digest of all standings: equal rosters have equal digests.
+    pub fn digest(&self) -> Digest {
+        Transcript::new("quorate/roster/1")
+            .list(self.buckets.iter())
+            .finish()
+    }
+
+    /// A digest per bucket of nodes (by the id's first byte), to find where two rosters differ.
+    pub fn bucket_digests(&self) -> impl ExactSizeIterator<Item = Digest> + '_ {
+        self.buckets.iter().map(|bucket| Digest::new(*bucket))
+    }
+}
+
+fn bucket_of(node: &NodeId) -> usize {
+    usize::from(node.as_bytes()[0])
+}

@@ -1,0 +1,251 @@
+//! The count of votes on one proposal: a time-free core.
+//!
+//! Carried as soon as the quorum says yes, defeated as soon as it no longer can. The outcome depends only on which
+//! votes were counted, never on their order, as long as no voter signs both ways; the vote of one who does counts as
+//! it first came, and the contradiction is returned as evidence.
+
+use std::collections::BTreeMap;
+
+use crate::certificate::Certificate;
+use crate::electorate::Electorate;
+use crate::id::{NodeId, ProposalId};
+use crate::proposal::Proposal;
+use crate::vote::{Choice, Equivocation, VerifiedVote, Vote, VoteError};
+
+/// Votes on one proposal. At most one per voter, so as many as the electorate has seats.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Tally {
+    proposal: ProposalId,
+    votes: BTreeMap<NodeId, Vote>,
+}
+
+/// Where a vote stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Neither side has it yet.
+    Open,
+    /// A quorum said yes.
+    Carried,
+    /// So many said no that a quorum of yes is out of reach.
+    Defeated,
+}
+
+/// What counting a vote changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counted {
+    /// The voter's first vote here.
+    New,
+    /// The voter had voted the same already.
+    Duplicate,
+}
+
+impl Tally {
+    /// An empty count.
+    pub const fn new(proposal: ProposalId) -> Self {
+        Self {
+            proposal,
+            votes: BTreeMap::new(),
+        }
+    }
+
+    /// Counts a vote.
+    ///
+    /// # Errors
+    /// [`VoteError::AnotherProposal`], or [`VoteError::Equivocation`] with both votes as evidence. The count is
+    /// unchanged then.
+    pub fn count(&mut self, vote: VerifiedVote) -> Result<Counted, VoteError> {
+        let vote = vote.into_vote();
+        if vote.proposal != self.proposal {
+            return Err(VoteError::AnotherProposal {
+                expected: self.proposal,
+                got: vote.proposal,
+            });
+        }
+        match self.votes.get(&vote.voter) {
+            None => {
+                self.votes.insert(vote.voter, vote);
+                Ok(Counted::New)
+            }
+            Some(first) if first.choice == vote.choice => Ok(Counted::Duplicate),
+            Some(first) => Err(VoteError::Equivocation(Box::new(Equivocation {
+                first: first.clone(),
+                second: vote,
+            }))),
+        }
+    }
+
+    /// How it stands in this electorate. Votes of others than its voters do not count.
+    pub fn outcome(&self, electorate: &Electorate) -> Outcome {
+        let of = |choice| {
+            let chosen = |vote: &&Vote| vote.choice == choice && electorate.contains(&vote.voter);
+            self.votes.values().filter(chosen).count()
+        };
+        if of(Choice::Yes) >= electorate.quorum() {
+            Outcome::Carried
+        } else if electorate.seats().len() - of(Choice::No) < electorate.quorum() {
+            Outcome::Defeated
+        } else {
+            Outcome::Open
+        }
+    }
+
+    /// The certificate, once carried. `proposal` must be the one counted.
+    pub fn certificate(&self, proposal: &Proposal, electorate: &Electorate) -> Option<Certificate> {
+        let carried =
+            self.outcome(electorate) == Outcome::Carried && proposal.id() == self.proposal;
+        carried.then(|| {
+            let yes = self
+                .votes
+                .values()
+                .filter(|vote| vote.choice == Choice::Yes);
+            Certificate::assemble(
+                proposal.clone(),
+                electorate,
+                yes.map(|vote| (vote.voter, vote.signature)),
+            )
+        })
+    }
+
+    /// The votes counted, by voter.
+    pub fn votes(&self) -> impl Iterator<Item = &Vote> {
+        self.votes.values()
+    }
+
+    /// A voter's vote.
+    pub fn vote_of(&self, voter: &NodeId) -> Option<&Vote> {
+        self.votes.get(voter)
+    }
+
+    /// The names of the seats that have not voted.
+    pub fn silent<'a>(&'a self, electorate: &'a Electorate) -> impl Iterator<Item = &'a str> + 'a {
+        let voted = |voter: NodeId| self.votes.contains_key(&voter);
+        electorate
+            .seats()
+            .iter()
+            .filter(move |seat| !seat.voter.is_some_and(voted))
+            .map(|seat| seat.name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::NetworkId;
+    use crate::proposal::Motion;
+    use crate::quorum::QuorumRule;
+    use crate::scheme::Unproven;
+    use proptest::prelude::*;
+
+    fn electorate(voters: u64, rule: QuorumRule) -> Electorate {
+        let voters = (1..=voters).map(NodeId::from);
+        Electorate::of(NetworkId::new([7; 32]), rule, voters).unwrap()
+    }
+
+    fn motion() -> Proposal {
+        let proposer = Unproven::signer(NodeId::from(1));
+        Proposal::Motion(Motion::sign(
+            &proposer,
+            NetworkId::new([7; 32]),
+            "tea",
+            "yes?",
+            1,
+            0,
+        ))
+    }
+
+    fn vote(electorate: &Electorate, voter: u64, choice: Choice) -> VerifiedVote {
+        let signer = Unproven::signer(NodeId::from(voter));
+        Vote::cast(&signer, electorate, motion().id(), choice, "")
+            .verify(electorate, &Unproven)
+            .unwrap()
+    }
+
+    #[test]
+    fn early_carry_and_early_defeat() {
+        use Outcome::{Carried, Defeated, Open};
+        use QuorumRule::{Majority, Supermajority, Unanimous};
+        // voters, rule, votes in order ('y' of the next voter, 'n' likewise), outcome after each
+        let table: [(u64, QuorumRule, &str, &[Outcome]); 6] = [
+            (1, Majority, "y", &[Carried]),
+            (2, Majority, "yn", &[Open, Defeated]),
+            (3, Majority, "yny", &[Open, Open, Carried]),
+            (3, Majority, "nn", &[Open, Defeated]),
+            (4, Supermajority, "nyyy", &[Open, Open, Open, Carried]),
+            (3, Unanimous, "yn", &[Open, Defeated]),
+        ];
+        for (voters, rule, votes, outcomes) in table {
+            let electorate = electorate(voters, rule);
+            let mut tally = Tally::new(motion().id());
+            for (index, (choice, outcome)) in votes.chars().zip(outcomes).enumerate() {
+                let choice = if choice == 'y' {
+                    Choice::Yes
+                } else {
+                    Choice::No
+                };
+                tally
+                    .count(vote(&electorate, index as u64 + 1, choice))
+                    .unwrap();
+                assert_eq!(
+                    tally.outcome(&electorate),
+                    *outcome,
+                    "{rule} {votes} at {index}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn both_ways_is_evidence_and_changes_nothing() {
+        let electorate = electorate(3, QuorumRule::Majority);
+        let mut tally = Tally::new(motion().id());
+        assert_eq!(
+            tally.count(vote(&electorate, 1, Choice::Yes)),
+            Ok(Counted::New)
+        );
+        assert_eq!(
+            tally.count(vote(&electorate, 1, Choice::Yes)),
+            Ok(Counted::Duplicate)
+        );
+        let before = tally.clone();
+        let Err(VoteError::Equivocation(evidence)) = tally.count(vote(&electorate, 1, Choice::No))
+        else {
+            panic!("an equivocation was counted");
+        };
+        assert_eq!(evidence.verify(&electorate, &Unproven), Ok(()));
+        assert_eq!(tally, before);
+        let harmless = Equivocation {
+            first: evidence.first.clone(),
+            second: evidence.first,
+        };
+        assert!(harmless.verify(&electorate, &Unproven).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_votes_does_not_matter(
+            choices in proptest::collection::vec(any::<Option<bool>>(), 1..8),
+            order in any::<proptest::sample::Index>(),
+        ) {
+            let electorate = electorate(choices.len() as u64, QuorumRule::Majority);
+            let votes: Vec<_> = choices
+                .iter()
+                .zip(1..)
+                .filter_map(|(choice, voter)| {
+                    let choice = if (*choice)? { Choice::Yes } else { Choice::No };
+                    Some(vote(&electorate, voter, choice))
+                })
+                .collect();
+            let mut forward = Tally::new(motion().id());
+            let mut turned = Tally::new(motion().id());
+            for vote in &votes {
+                forward.count(vote.clone()).unwrap();
+            }
+            let start = if votes.is_empty() { 0 } else { order.index(votes.len()) };
+            for vote in votes[start..].iter().chain(&votes[..start]).rev() {
+                turned.count(vote.clone()).unwrap();
+            }
+            prop_assert_eq!(&forward, &turned);
+            prop_assert_eq!(forward.certificate(&motion(), &electorate), turned.certificate(&motion(), &electorate));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! One voter's signed word on one proposal.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::electorate::Electorate;
+use crate::id::{Digest, NodeId, ProposalId, Signature};
+use crate::scheme::{Scheme, Signer};
+use crate::transcript::Transcript;
+
+/// How long a reason may be, in bytes.
+pub const REASON_LEN_MAX: usize = 300;
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Choice {
+    /// For the proposal.
+    Yes,
+    /// Against it.
+    No,
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+        })
+    }
+}
+
+/// A vote as it travels. Means nothing until [verified](Vote::verify).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Vote {
+    /// What it is about.
+    pub proposal: ProposalId,
+    /// Who votes, and signs.
+    pub voter: NodeId,
+    /// Yes or no.
+    pub choice: Choice,
+    /// The signature over network, epoch, electorate, proposal and choice.
+    pub signature: Signature,
+    /// Why, for people. Not signed: certificates of one proposal share one statement, whatever each voter's reasons.
+    pub reason: String,
+}
+
+/// A vote whose signature was checked against an electorate that its voter belongs to. What a
+/// [`Tally`](crate::Tally) counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct VerifiedVote(Vote);
+
+/// Why a vote does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VoteError {
+    /// The voter has no seat, or is not known yet.
+    #[error("{0} is not a known voter of this electorate")]
+    NotAVoter(NodeId),
+    /// Signed by somebody else, or over another statement, network, epoch or electorate.
+    #[error("the vote of {0} does not carry its signature for this electorate and proposal")]
+    Signature(NodeId),
+    /// Over the limit.
+    #[error("expected a reason of at most {REASON_LEN_MAX} bytes, got {0}")]
+    ReasonTooLong(usize),
+    /// A vote on another proposal.
+    #[error("expected a vote on proposal {expected}, got one on {got}")]
+    AnotherProposal {
+        /// What is being counted.
+        expected: ProposalId,
+        /// What the vote is about.
+        got: ProposalId,
+    },
+    /// The voter signed both ways. The first vote stays counted.
+    #[error("{} voted both yes and no on proposal {}", .0.first.voter, .0.first.proposal)]
+    Equivocation(Box<Equivocation>),
+}
+
+/// Two contradicting votes of one voter on one proposal: evidence that anyone who knows the electorate can check.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Equivocation {
+    /// The vote that came first, and counts.
+    pub first: Vote,
+    /// The one that contradicts it.
+    pub second: Vote,
+}
+
+impl Equivocation {
+    /// Whether this really shows one voter of the electorate voting both ways.
+    ///
+    /// # Errors
+    /// When a vote does not verify, or the two do not contradict each other.
+    pub fn verify(&self, electorate: &Electorate, scheme: &dyn Scheme) -> Result<(), VoteError> {
+        self.first.clone().verify(electorate, scheme)?;
+        self.second.clone().verify(electorate, scheme)?;
+        if self.first.proposal != self.second.proposal {
+            return Err(VoteError::AnotherProposal {
+                expected: self.first.proposal,
+                got: self.second.proposal,
+            });
+        }
+        if self.first.voter != self.second.voter || self.first.choice == self.second.choice {
+            return Err(VoteError::Signature(self.second.voter));
+        }
+        Ok(())
+    }
+}
+
+/// What a voter signs: the same bytes for every voter of a proposal, so a certificate needs only their signatures.
+pub(crate) fn statement(electorate: &Electorate, proposal: &ProposalId, choice: Choice) -> Digest {
+    Transcript::new("quorate/vote/1")
+        .bytes(electorate.network().as_ref())
+        .u64(electorate.epoch())
+        .bytes(electorate.id().as_ref())
+        .bytes(proposal.as_ref())
+        .bytes(match choice {
+            Choice::Yes => b"yes",
+            Choice::No => b"no",
+        })
+        .finish()
+}
+
+impl Vote {
+    /// Signs the signer's vote. A reason over [`REASON_LEN_MAX`] is cut.
+    pub fn cast(
+        signer: &dyn Signer,
+        electorate: &Electorate,
+        proposal: ProposalId,
+        choice: Choice,
+        reason: &str,
+    ) -> Self {
+        let mut cut = reason.len().min(REASON_LEN_MAX);
+        while !reason.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        Self {
+            proposal,
+            voter: signer.id(),
+            choice,
+            signature: signer.sign(&statement(electorate, &proposal, choice)),
+            reason: reason[..cut].to_owned(),
+        }
+    }
+
+    /// Checks that a voter of the electorate signed this.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn verify(
+        self,
+        electorate: &Electorate,
+        scheme: &dyn Scheme,
+    ) -> Result<VerifiedVote, VoteError> {
+        if self.reason.len() > REASON_LEN_MAX {
+            return Err(VoteError::ReasonTooLong(self.reason.len()));
+        }
+        if !electorate.contains(&self.voter) {
+            return Err(VoteError::NotAVoter(self.voter));
+        }
+        let statement = statement(electorate, &self.proposal, self.choice);
+        if scheme.verify(&self.voter, &statement, &self.signature) {
+            Ok(VerifiedVote(self))
+        } else {
+            Err(VoteError::Signature(self.voter))
+        }
+    }
+}
+
+impl VerifiedVote {
+    /// A vote that was just signed here.
+    pub(crate) const fn own(vote: Vote) -> Self {
+        Self(vote)
+    }
+
+    /// The vote.
+    pub const fn vote(&self) -> &Vote {
+        &self.0
+    }
+
+    /// The vote.
+    pub fn into_vote(self) -> Vote {
+        self.0
+    }
+}
