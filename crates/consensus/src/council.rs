@@ -13,8 +13,14 @@
 //!
 //! Invariants:
 //! - A vote leaves only after it was persisted, and never both ways on one proposal, also across restarts.
-//! - A certificate is committed to the roster and announced only after it was persisted.
-//! - A voter takes part in a proposal only within [`VOTING_WINDOW_MS`] of its opening, by its own wall clock.
+//! - A certificate of a standing is committed to the roster and announced only after it was persisted. Those of motions
+//!   are the caller's to keep.
+//! - A voter takes part in a proposal only within [`VOTING_WINDOW_MS`](crate::VOTING_WINDOW_MS) of its opening, by its
+//!   own wall clock.
+//! - An opened vote ends once: one [`Output::Decided`], after which no voter's repeating it opens it again. Only one that
+//!   [expired](Decision::Expired) or [could not be made durable](Decision::NotDurable) may be opened again, and one that
+//!   the caller proposes again.
+//! - What is asked to be persisted never replaces a larger standing by a lesser one.
 //! - Every queue is bounded: open matters, early votes, remembered votes (see [`Config`]).
 //!
 //! Left out: who is asked to judge (a probe, a policy, a person) is the caller's.
@@ -23,6 +29,7 @@ mod config;
 mod error;
 mod matter;
 mod output;
+mod remembered;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -42,9 +49,10 @@ use crate::proposal::Proposal;
 use crate::roster::{Merged, Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof};
 use crate::scheme::{Scheme, Signer};
 use crate::tally::{Counted, Outcome};
-use crate::time::{Now, VOTING_WINDOW_MS};
+use crate::time::Now;
 use crate::vote::{Choice, VerifiedVote, Vote, VoteError};
 use matter::{Matter, Own};
+use remembered::{Casting, Remembered};
 
 /// One voter of a fixed electorate. See the [module](self) for the contract.
 #[derive(Debug)]
@@ -56,12 +64,12 @@ pub struct Council {
     rng: ChaCha8Rng,
     roster: Roster,
     matters: BTreeMap<ProposalId, Matter>,
-    /// Own votes, kept past their matters so that a proposal that comes again meets the same vote.
-    cast: BTreeMap<ProposalId, (u64, Vote)>,
+    /// Own votes and ends, kept past their matters so that a proposal that comes again meets the same vote.
+    remembered: BTreeMap<ProposalId, Remembered>,
     /// Votes that overtook their proposal.
     early: VecDeque<VerifiedVote>,
     committing: BTreeMap<PersistId, VerifiedProof>,
-    voting: BTreeMap<PersistId, ProposalId>,
+    voting: BTreeMap<PersistId, Casting>,
     abstain_until: Option<Instant>,
     next_persist: u64,
     outputs: VecDeque<Output>,
@@ -92,7 +100,7 @@ impl Council {
             rng: ChaCha8Rng::seed_from_u64(seed),
             roster: Roster::new(),
             matters: BTreeMap::new(),
-            cast: BTreeMap::new(),
+            remembered: BTreeMap::new(),
             early: VecDeque::new(),
             committing: BTreeMap::new(),
             voting: BTreeMap::new(),
@@ -104,7 +112,8 @@ impl Council {
 
     /// Puts back a vote that was persisted before a restart.
     pub fn restore_vote(&mut self, opened_ms: u64, vote: Vote) {
-        self.cast.insert(vote.proposal, (opened_ms, vote));
+        let id = vote.proposal;
+        self.remember(id, opened_ms).vote = Some(vote);
     }
 
     /// Puts back a proof that was persisted before a restart.
@@ -146,6 +155,16 @@ impl Council {
             })
     }
 
+    /// Whether a proposal is open to votes here.
+    pub fn is_open(&self, id: &ProposalId) -> bool {
+        self.matters.contains_key(id)
+    }
+
+    /// A proposal that is open here.
+    pub fn proposal(&self, id: &ProposalId) -> Option<&Arc<Proposal>> {
+        self.matters.get(id).map(|matter| &matter.proposal)
+    }
+
     /// Learns who sits in a seat of the electorate; returns whether it was news.
     ///
     /// # Errors
@@ -183,7 +202,12 @@ impl Council {
     ) -> Result<(), ProposeError> {
         let id = proposal.id();
         if !self.matters.contains_key(&id) {
-            match self.open(id, Arc::new(proposal), now) {
+            let opened = if self.has_ended(&id) {
+                self.check_standing(&proposal)
+            } else {
+                self.open(id, Arc::new(proposal), now)
+            };
+            match opened {
                 Err(ProposeError::Settled(proof)) => {
                     self.send(from, Message::Proof(proof.clone()));
                     return Err(ProposeError::Settled(proof));
@@ -191,8 +215,8 @@ impl Council {
                 opened => opened?,
             }
         }
-        if let Some(Own::Cast(vote)) = self.matters.get(&id).map(|matter| &matter.own) {
-            let vote = vote.clone();
+        let remembered = self.remembered.get(&id);
+        if let Some(vote) = remembered.and_then(|remembered| remembered.vote.clone()) {
             self.send(from, Message::Vote(vote));
         }
         Ok(())
@@ -208,10 +232,13 @@ impl Council {
         if self.matters.contains_key(&vote.vote().proposal) {
             return self.count(vote);
         }
-        if self.early.len() >= self.config.early_votes_max {
-            self.early.pop_front();
+        if self.has_ended(&vote.vote().proposal) || self.early.contains(&vote) {
+            return Ok(());
         }
         self.early.push_back(vote);
+        if self.early.len() > self.config.early_votes_max {
+            self.early.pop_front();
+        }
         Ok(())
     }
 
@@ -239,25 +266,30 @@ impl Council {
 
     /// The caller's answer to [`Output::Judge`]. The reason travels with the vote.
     pub fn handle_judgement(&mut self, id: ProposalId, choice: Choice, reason: &str, now: Now) {
+        let abstains = self.abstains(now.instant);
         let Some(matter) = self.matters.get_mut(&id) else {
             return;
         };
+        let opened_ms = matter.proposal.opened_ms();
         // The window is checked again: judging takes time, and the clock may have jumped.
-        if !matches!(matter.own, Own::Judging) || !now.is_within_window(matter.proposal.opened_ms())
-        {
+        if !matches!(matter.own, Own::Judging) || abstains || !now.is_within_window(opened_ms) {
             return;
         }
+        matter.own = Own::Persisting;
         let vote = Vote::cast(&*self.signer, &self.electorate, id, choice, reason);
-        let opened_ms = matter.proposal.opened_ms();
-        matter.own = Own::Persisting(vote.clone());
+        let casting = Casting {
+            opened_ms,
+            vote: vote.clone(),
+            since: now.instant,
+        };
         let persist = self.persist(Durable::Vote { opened_ms, vote });
-        self.voting.insert(persist, id);
+        self.voting.insert(persist, casting);
     }
 
     /// What [`Output::Persist`] asked for is durable.
     pub fn handle_persisted(&mut self, persist: PersistId) {
-        if let Some(id) = self.voting.remove(&persist) {
-            self.vote_is_durable(&id);
+        if let Some(casting) = self.voting.remove(&persist) {
+            self.vote_is_durable(casting);
         } else if let Some(proof) = self.committing.remove(&persist) {
             self.commit(proof);
         }
@@ -268,7 +300,7 @@ impl Council {
         if let Some(matter) = self
             .voting
             .remove(&persist)
-            .and_then(|id| self.matters.get_mut(&id))
+            .and_then(|casting| self.matters.get_mut(&casting.vote.proposal))
         {
             matter.own = Own::Withheld;
         }
@@ -301,15 +333,12 @@ impl Council {
                 continue;
             };
             if now.instant >= matter.deadline {
-                self.expire(&id);
+                self.expire(&id, now.instant);
             } else if now.instant >= matter.resend_at {
                 self.send_to_all(&id, now.instant);
             }
         }
-        // A vote is remembered while its attempt may still be open to any voter's clock, and as long again.
-        self.cast.retain(|_, (opened_ms, _)| {
-            now.unix_ms.saturating_sub(*opened_ms) <= 4 * VOTING_WINDOW_MS
-        });
+        self.forget(now);
     }
 
     /// What to do next.
@@ -332,21 +361,28 @@ impl Council {
         now: Now,
     ) -> Result<(), ProposeError> {
         self.check(&proposal, now)?;
+        self.check_memory(&id, now)?;
         let mut matter = Matter::new(id, proposal.clone(), &self.config, now.instant);
-        let abstains = self.abstain_until.is_some_and(|until| now.instant < until);
-        match self.cast.get(&id) {
-            Some((_, vote)) => {
-                let vote = vote.clone();
-                matter.own = Own::Cast(vote.clone());
-                // Its own word, signed before; counting cannot fail on an empty tally.
-                if let Ok(vote) = vote.verify(&self.electorate, &*self.scheme) {
-                    let _first = matter.tally.count(vote);
-                }
-            }
-            None if abstains => matter.own = Own::Withheld,
-            None => self.outputs.push_back(Output::Judge { id, proposal }),
+        let remembered = self.remembered.get(&id);
+        let said = remembered.and_then(|remembered| remembered.vote.clone());
+        if let Some(vote) = &said {
+            matter.own = Own::Cast(vote.clone());
+        } else if self
+            .voting
+            .values()
+            .any(|casting| casting.vote.proposal == id)
+        {
+            matter.own = Own::Persisting;
+        } else if self.abstains(now.instant) {
+            matter.own = Own::Withheld;
+        } else {
+            self.outputs.push_back(Output::Judge { id, proposal });
         }
         self.matters.insert(id, matter);
+        if let Some(Ok(vote)) = said.map(|vote| vote.verify(&self.electorate, &*self.scheme)) {
+            // Its own word, the first in the tally; it may decide alone.
+            let _counted = self.count(vote);
+        }
         let (mine, others) = std::mem::take(&mut self.early)
             .into_iter()
             .partition(|vote| vote.vote().proposal == id);
@@ -424,16 +460,53 @@ impl Council {
         }
     }
 
-    fn vote_is_durable(&mut self, id: &ProposalId) {
-        let Some(matter) = self.matters.get_mut(id) else {
+    /// Whether there is room to remember what comes of this proposal.
+    fn check_memory(&mut self, id: &ProposalId, now: Now) -> Result<(), ProposeError> {
+        let remembered_max = self.config.open_max.saturating_mul(REMEMBERED_PER_OPEN);
+        let is_full = |this: &Self| this.remembered.len() >= remembered_max;
+        if self.remembered.contains_key(id) || !is_full(self) {
+            return Ok(());
+        }
+        self.forget(now);
+        if is_full(self) {
+            return Err(ProposeError::TooManyOpen);
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, id: ProposalId, opened_ms: u64) -> &mut Remembered {
+        let remembered = self.remembered.entry(id);
+        remembered.or_insert(Remembered::new(opened_ms))
+    }
+
+    fn forget(&mut self, now: Now) {
+        self.remembered
+            .retain(|_, remembered| !remembered.is_outdated(now));
+    }
+
+    fn has_ended(&self, id: &ProposalId) -> bool {
+        let remembered = self.remembered.get(id);
+        remembered.is_some_and(|remembered| remembered.has_ended)
+    }
+
+    fn abstains(&self, now: Instant) -> bool {
+        self.abstain_until.is_some_and(|until| now < until)
+    }
+
+    fn vote_is_durable(&mut self, casting: Casting) {
+        let Casting {
+            opened_ms,
+            vote,
+            since,
+        } = casting;
+        let remembered = self.remember(vote.proposal, opened_ms);
+        remembered.vote = Some(vote.clone());
+        remembered.since = Some(since);
+        // Its matter may have ended meanwhile: nobody waits for the vote here, but it was given.
+        let matter = self.matters.get_mut(&vote.proposal);
+        let Some(matter) = matter.filter(|matter| matches!(matter.own, Own::Persisting)) else {
             return;
         };
-        let Own::Persisting(vote) = &matter.own else {
-            return;
-        };
-        let vote = vote.clone();
-        self.cast
-            .insert(*id, (matter.proposal.opened_ms(), vote.clone()));
         matter.own = Own::Cast(vote.clone());
         for voter in self.others() {
             self.send(voter, Message::Vote(vote.clone()));
@@ -461,7 +534,9 @@ impl Council {
         let proposal = matter.proposal.clone();
         let outcome = matter.tally.outcome(&self.electorate);
         let certificate = matter.tally.certificate(&proposal, &self.electorate);
-        let was_carried = std::mem::replace(&mut matter.carried, outcome == Outcome::Carried);
+        let (was_carried, was_announced) = (matter.carried, matter.announced);
+        // A proof from elsewhere may have carried it before this tally does.
+        matter.carried |= outcome == Outcome::Carried;
         let choice = vote.vote().choice;
         self.outputs.push_back(Output::Counted {
             proposal: proposal.clone(),
@@ -483,14 +558,14 @@ impl Council {
                     None => {}
                 }
             }
-            (Outcome::Defeated, _) => {
+            (Outcome::Defeated, _) if !was_announced => {
                 let reasons = self.matters[&id]
                     .tally
                     .votes()
                     .filter(|vote| vote.choice == Choice::No)
                     .map(|vote| (vote.voter, vote.reason.clone()))
                     .collect();
-                self.matters.remove(&id);
+                self.end(&id);
                 self.decided(proposal, Decision::Defeated(reasons));
             }
             _ => {}
@@ -503,11 +578,32 @@ impl Council {
     fn close_if_done(&mut self, id: &ProposalId) {
         let is_done = |matter: &Matter| matter.announced && matter.is_complete(&self.electorate);
         if self.matters.get(id).is_some_and(is_done) {
-            self.matters.remove(id);
+            self.end(id);
+        }
+    }
+
+    /// Closes a matter whose end was told, and remembers that it was.
+    fn end(&mut self, id: &ProposalId) {
+        if let Some(matter) = self.matters.remove(id) {
+            self.remember(*id, matter.proposal.opened_ms()).has_ended = true;
         }
     }
 
     fn persist_proof(&mut self, proof: VerifiedProof) {
+        // The store keeps what was written last of a node, so what adds nothing to what is there, or on its way, must
+        // not follow it.
+        let adds_nothing = |key: StandingKey, known: &Proof| {
+            key > proof.key() || (key == proof.key() && !proof.proof().adds_to(known))
+        };
+        let entry = self.roster.get(&proof.node());
+        let mut pending = self.committing.values();
+        if entry.is_some_and(|entry| adds_nothing(entry.key, &entry.proof))
+            || pending.any(|pending| {
+                pending.node() == proof.node() && adds_nothing(pending.key(), pending.proof())
+            })
+        {
+            return;
+        }
         let durable = Durable::Proof(proof.proof().clone());
         let persist = self.persist(durable);
         self.committing.insert(persist, proof);
@@ -562,18 +658,25 @@ impl Council {
                 let certificate = Box::new(proof.certificate().clone());
                 self.decided(proposal, Decision::Carried(certificate));
                 self.close_if_done(&id);
-            } else {
-                self.matters.remove(&id);
+            } else if let Some(matter) = self.matters.remove(&id)
+                && !matter.announced
+            {
                 self.decided(proposal, Decision::Superseded(proof.clone()));
             }
         }
     }
 
-    fn expire(&mut self, id: &ProposalId) {
-        let Some(matter) = self.matters.remove(id) else {
+    fn expire(&mut self, id: &ProposalId, now: Instant) {
+        let Some(matter) = self.matters.get_mut(id) else {
             return;
         };
-        if !matter.announced {
+        let subject = matter.proposal.subject();
+        if matter.announced {
+            self.end(id);
+        } else if self.committing.values().any(|p| p.node() == subject) {
+            // A decision about the node is on its way to the disk, and says how this ends.
+            matter.deadline = now + self.config.deadline;
+        } else if let Some(matter) = self.matters.remove(id) {
             let silent = matter
                 .tally
                 .silent(&self.electorate)
@@ -667,3 +770,6 @@ pub fn is_undecided(error: &ProofError) -> bool {
         ProofError::Certificate(CertificateError::Undecided { .. })
     )
 }
+
+/// How many votes and ends are remembered for each proposal that may be open.
+const REMEMBERED_PER_OPEN: usize = 64;

@@ -1,4 +1,69 @@
-//! Quorum votes as pure state machines.
+//! Quorum votes as pure state machines: a fixed electorate decides, and what it decided carries a proof that anyone who
+//! knows the electorate can check offline.
+//!
+//! # Pieces
+//!
+//! Each is usable without those below it.
+//!
+//! - [`Scheme`] and [`Signer`]: how statements are signed. `Ed25519` is built in; [`Unproven`] is for simulations.
+//! - [`QuorumRule`] and [`Electorate`]: who votes, in which epoch, and how many of them carry a proposal.
+//! - [`Proposal`] and [`Vote`]: what is decided, and one voter's signed word on it. A proposal is a candidate's
+//!   [`Record`], a [`DeadReport`], or a [`Motion`] of the application's own.
+//! - [`Tally`] counts votes on one proposal, and notices who signs both ways ([`Equivocation`]).
+//! - [`Certificate`]: a carried proposal with a quorum's signatures.
+//! - [`Roster`]: who is in, who was thrown out and who has left, each with its [`Proof`]; merges in any order.
+//! - [`Council`]: one voter as an engine that proposes, has judged, votes, repeats itself, certifies and remembers.
+//!
+//! # Invariants
+//!
+//! - Any two quorums share a voter, whatever the rule: two contradicting certificates need a voter who signed both.
+//! - Every signature is over a domain tag, the network and the whole content: nothing signed for one network, epoch,
+//!   electorate, incarnation or attempt means anything in another.
+//! - What has to be checked has a type for when it was: a [`Tally`] counts [`VerifiedVote`]s, a [`Roster`] merges
+//!   [`VerifiedProof`]s.
+//! - Rosters that have seen the same proofs are equal, in whatever order and however often they came.
+//! - A council's vote leaves only after it was made durable, and never both ways, also across restarts
+//!   (see [`council`]).
+//! - Same seed, same inputs, same outputs.
+//!
+//! # Left out
+//!
+//! Sockets, disks, clocks and tasks: time is an argument, effects leave as values. Judging a proposal (a probe, a
+//! policy, a person) and choosing whom to tell are the caller's. A quorum that colludes decides what it likes; the
+//! certificates show who signed.
+//!
+//! # Example
+//!
+//! ```
+//! use quorate_consensus::{
+//!     Choice, Electorate, Motion, NetworkId, NodeId, Outcome, Proposal, QuorumRule, Tally, Unproven, Vote,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Five voters. `Unproven` signatures prove nothing and need no keys; programs use `Ed25519`.
+//! let network = NetworkId::new([7; 32]);
+//! let voters: Vec<_> = (1..=5).map(|number| Unproven::signer(NodeId::from(number))).collect();
+//! let seats = (1..=5).map(NodeId::from);
+//! let electorate = Electorate::of(network, QuorumRule::Majority, seats)?;
+//!
+//! let motion = Motion::sign(&voters[0], network, "tea", "at four", 1, 1_700_000_000_000);
+//! let proposal = Proposal::Motion(motion);
+//!
+//! let mut tally = Tally::new(proposal.id());
+//! for voter in &voters[..3] {
+//!     assert_eq!(tally.outcome(&electorate), Outcome::Open);
+//!     let vote = Vote::cast(voter, &electorate, proposal.id(), Choice::Yes, "");
+//!     tally.count(vote.verify(&electorate, &Unproven)?)?;
+//! }
+//! assert_eq!(tally.outcome(&electorate), Outcome::Carried);
+//!
+//! // Anyone who knows the electorate can check this, any time later.
+//! let certificate = tally.certificate(&proposal, &electorate).ok_or("not carried")?;
+//! certificate.verify(&electorate, &Unproven)?;
+//! # Ok(())
+//! # }
+//! ```
+
 mod certificate;
 pub mod council;
 mod departure;
@@ -18,7 +83,7 @@ mod transcript;
 mod vote;
 
 pub use certificate::{Certificate, CertificateError};
-pub use council::Council;
+pub use council::{Council, ProposeError};
 pub use departure::Departure;
 #[cfg(feature = "ed25519")]
 pub use ed25519::{Ed25519, Ed25519Key};
@@ -28,7 +93,8 @@ pub use proposal::{MOTION_LEN_MAX, Motion, Proposal, ProposalError};
 pub use quorum::{QuorumError, QuorumRule};
 pub use record::{ENDPOINT_LEN_MAX, ENDPOINTS_MAX, Record, RecordError};
 pub use report::{
-    CAUSE_LEN_MAX, DeadReport, Finding, Inquiry, ReportError, TESTIMONIES_MAX, Testimony,
+    CAUSE_LEN_MAX, DeadReport, Finding, Inquiry, ReportError, SILENT_MAX, TESTIMONIES_MAX,
+    Testimony,
 };
 pub use roster::{
     BUCKETS, Entry, Merged, Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof,
@@ -38,3 +104,8 @@ pub use tally::{Counted, Outcome, Tally};
 pub use time::{Now, VOTING_WINDOW_MS};
 pub use transcript::Transcript;
 pub use vote::{Choice, Equivocation, REASON_LEN_MAX, VerifiedVote, Vote, VoteError};
+
+/// The README's code, compiled.
+#[cfg(all(doctest, feature = "ed25519"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -8,8 +8,10 @@ use crate::id::{Digest, NetworkId, NodeId, Signature};
 use crate::scheme::{Scheme, Signer};
 use crate::transcript::Transcript;
 
-/// How many testimonies, and how many silent panelists, a report may list.
+/// How many testimonies a report may list.
 pub const TESTIMONIES_MAX: usize = 16;
+/// How many silent panelists a report may list.
+pub const SILENT_MAX: usize = 256;
 /// How long a testimony's cause and a suspect's endpoint may be, in bytes.
 pub const CAUSE_LEN_MAX: usize = 300;
 
@@ -253,7 +255,7 @@ impl DeadReport {
     /// What is wrong with it.
     pub fn verify(&self, scheme: &dyn Scheme) -> Result<(), ReportError> {
         at_most("testimonies", TESTIMONIES_MAX, self.testimonies.len())?;
-        at_most("silent panelists", TESTIMONIES_MAX, self.silent.len())?;
+        at_most("silent panelists", SILENT_MAX, self.silent.len())?;
         at_most("bytes of endpoint", CAUSE_LEN_MAX, self.endpoint.len())?;
         if self.reporter == self.suspect {
             return Err(ReportError::SuspectTestifies(self.suspect));

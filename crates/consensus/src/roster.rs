@@ -190,11 +190,20 @@ impl Proof {
         }
     }
 
+    /// Whether this has signatures that `known`, a proof of the same standing, lacks and can take. Those of another
+    /// electorate are over another statement.
+    pub(crate) fn adds_to(&self, known: &Self) -> bool {
+        let (this, known) = (self.certificate(), known.certificate());
+        (this.epoch, this.electorate) == (known.epoch, known.electorate)
+            && this
+                .votes
+                .keys()
+                .any(|voter| !known.votes.contains_key(voter))
+    }
+
     /// The same decision with the signatures of both, if `other` has any that this lacks.
     fn widened(&self, other: &Self) -> Option<Self> {
-        let known = &self.certificate().votes;
-        let mut news = other.certificate().votes.iter();
-        if news.all(|(voter, _)| known.contains_key(voter)) {
+        if !other.adds_to(self) {
             return None;
         }
         let mut widened = self.clone();

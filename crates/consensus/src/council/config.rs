@@ -15,7 +15,8 @@ pub struct Config {
     pub resend_first: Duration,
     /// The longest pause between two sendings. Default 2 s.
     pub resend_max: Duration,
-    /// How many proposals may be open at once; more are refused. Default 1024.
+    /// How many proposals may be open at once; more are refused. So are more than 64 times as many within the two
+    /// minutes that a vote is remembered. Default 1024.
     pub open_max: usize,
     /// How many proposals about one node may be open at once; more are refused. Default 8.
     pub open_per_subject_max: usize,

@@ -19,7 +19,7 @@ pub(super) enum Own {
     /// The caller was asked.
     Judging,
     /// Signed, not durable yet: must not leave.
-    Persisting(Vote),
+    Persisting,
     /// Durable and sent.
     Cast(Vote),
     /// None will be cast: abstaining, or the disk failed.

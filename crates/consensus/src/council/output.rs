@@ -76,7 +76,8 @@ pub enum Output {
         /// What is to be judged. Its signatures, window and standing were checked.
         proposal: Arc<Proposal>,
     },
-    /// Make durable, then call `handle_persisted`, or `handle_persist_failed`.
+    /// Make durable, then call `handle_persisted`, or `handle_persist_failed`. What is written of one node or proposal
+    /// must be written in the order of these outputs.
     Persist {
         /// What to name in the answer.
         id: PersistId,

@@ -1,0 +1,12 @@
+//! The crate from outside: a file per behaviour.
+
+#[cfg(test)]
+mod certificate;
+#[cfg(test)]
+mod council;
+#[cfg(test)]
+mod net;
+#[cfg(test)]
+mod roster;
+#[cfg(test)]
+mod sample;

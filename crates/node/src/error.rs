@@ -1,0 +1,69 @@
+//! Why a node does not start.
+
+use std::net::SocketAddr;
+
+use quorate_consensus::{ElectorateError, ProofError, RecordError, council};
+
+use crate::identity::IdentityError;
+use crate::store::StoreError;
+
+/// Why a node does not start. One line each, for people.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Others cannot dial a wildcard address.
+    #[error("{0} is no address that others can dial; name the one to advertise")]
+    NotDialable(SocketAddr),
+    /// A seed must stand on the list.
+    #[error("{address} is not a seed of this network; the seeds are {seeds}")]
+    NotASeed {
+        /// The address asked for.
+        address: String,
+        /// The list.
+        seeds: String,
+    },
+    /// The electorate cannot be formed, or an identity is not the one a line pins or the store remembers.
+    #[error("the seed list does not fit: {0}")]
+    Electorate(#[from] ElectorateError),
+    /// The key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store holds what this network's seeds never signed.
+    #[error("the store holds a proof that does not verify: {0}")]
+    StoredProof(#[from] ProofError),
+    /// An endpoint to advertise.
+    #[error("cannot advertise: {0}")]
+    Advertise(#[from] RecordError),
+    /// An option of the council.
+    #[error("unusable option: {0}")]
+    Council(#[from] council::ConfigError),
+    /// An option of the overlay.
+    #[error("unusable option: {0}")]
+    Overlay(#[from] quorate_overlay::ConfigError),
+    /// An option of gossip.
+    #[error("unusable option: {0}")]
+    Gossip(#[from] quorate_gossip::ConfigError),
+    /// TLS refuses the key.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The operating system gave no randomness.
+    #[error("no randomness: {0}")]
+    Randomness(rand::rngs::SysError),
+    /// The store's thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    /// The runtime is shutting down.
+    #[error("starting was interrupted: {0}")]
+    Interrupted(tokio::task::JoinError),
+}

@@ -1,0 +1,206 @@
+//! A node's secret key and where it is kept.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use quorate_consensus::{Ed25519Key, NodeId, Signer as _};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+
+/// Who a node is: its Ed25519 key.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    key: Ed25519Key,
+}
+
+/// Why a key cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// The operating system gave no randomness.
+    #[error("cannot generate a key: {0}")]
+    Randomness(rand::rngs::SysError),
+    /// The file cannot be read or written.
+    #[error("cannot use the key file {path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error("the key file {path} is not a key: expected 64 hexadecimal digits, got {got}")]
+    NotAKey {
+        /// Which file.
+        path: PathBuf,
+        /// What is in it, without showing it.
+        got: String,
+    },
+    /// Others can read the secret.
+    #[error("the key file {path} can be read by others: expected permissions 0600, got {mode:04o}")]
+    Permissions {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+}
+
+impl Identity {
+    /// A new key from the operating system's generator.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn generate() -> Result<Self, IdentityError> {
+        let mut secret = [0; 32];
+        SysRng.try_fill_bytes(&mut secret).map_err(IdentityError::Randomness)?;
+        Ok(Self::from_secret(&secret))
+    }
+
+    /// The key with these 32 secret bytes.
+    pub fn from_secret(secret: &[u8; 32]) -> Self {
+        Self {
+            key: Ed25519Key::from_secret(secret),
+        }
+    }
+
+    /// Reads the key file, or creates it with a new key and permissions 0600. Also tells whether it was created.
+    ///
+    /// # Errors
+    /// When the file cannot be used, is not a key, or can be read by others.
+    pub fn load_or_create(path: impl AsRef<Path>) -> Result<(Self, bool), IdentityError> {
+        let path = path.as_ref();
+        match Self::load(path) {
+            Err(IdentityError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                let this = Self::generate()?;
+                this.create(path).map_err(|source| io_error(path, source))?;
+                Ok((this, true))
+            }
+            loaded => Ok((loaded?, false)),
+        }
+    }
+
+    /// Reads the key file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not a key, or can be read by others.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, IdentityError> {
+        let path = path.as_ref();
+        let file = fs::File::open(path).map_err(|source| io_error(path, source))?;
+        check_permissions(&file, path)?;
+        let mut text = String::new();
+        // A little more than a key, so that something longer is noticed and not read whole.
+        let read = file.take(100).read_to_string(&mut text);
+        let not_a_key = |got: String| IdentityError::NotAKey {
+            path: path.to_owned(),
+            got,
+        };
+        match read {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(not_a_key("bytes that are no text".to_owned()));
+            }
+            Err(source) => return Err(io_error(path, source)),
+        }
+        let text = text.trim();
+        // Hexadecimal of 32 bytes, as a node id is; the type is borrowed only to parse.
+        let secret: NodeId = text
+            .parse()
+            .map_err(|_| not_a_key(format!("{} characters", text.chars().count())))?;
+        Ok(Self::from_secret(secret.as_bytes()))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<()> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o600);
+        }
+        let mut file = options.open(path)?;
+        writeln!(file, "{}", NodeId::new(*self.key.secret()))?;
+        file.sync_all()
+    }
+
+    /// The public name.
+    pub fn id(&self) -> NodeId {
+        self.key.id()
+    }
+
+    /// The key.
+    pub const fn key(&self) -> &Ed25519Key {
+        &self.key
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> IdentityError {
+    IdentityError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(unix)]
+fn check_permissions(file: &fs::File, path: &Path) -> Result<(), IdentityError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = file.metadata().map_err(|source| io_error(path, source))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        Ok(())
+    } else {
+        Err(IdentityError::Permissions {
+            path: path.to_owned(),
+            mode,
+        })
+    }
+}
+
+#[cfg(not(unix))]
+fn check_permissions(_file: &fs::File, _path: &Path) -> Result<(), IdentityError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_created_key_is_private_and_loads_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/key");
+        let (created, was_created) = Identity::load_or_create(&path).unwrap();
+        let (loaded, was_created_again) = Identity::load_or_create(&path).unwrap();
+        assert_eq!(created.id(), loaded.id());
+        assert!(was_created && !was_created_again);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            assert!(matches!(Identity::load(&path), Err(IdentityError::Permissions { mode: 0o644, .. })));
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        for content in [&b""[..], b"short", &[0xff; 40], &[b'a'; 1000]] {
+            let path = dir.path().join("key");
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true);
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::OpenOptionsExt as _;
+                options.mode(0o600);
+            }
+            options.open(&path).unwrap().write_all(content).unwrap();
+            assert!(matches!(Identity::load_or_create(&path), Err(IdentityError::NotAKey { .. })));
+            assert_eq!(fs::read(&path).unwrap(), content);
+        }
+    }
+}

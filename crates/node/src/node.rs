@@ -1,0 +1,357 @@
+//! A running node: build, spawn, and the handle to it.
+
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use quorate_consensus::{Ed25519, NodeId};
+use quorate_gossip::Published;
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+
+use crate::config::{Options, SeedList};
+use crate::error::StartError;
+use crate::event::{Event, MemberInfo};
+use crate::identity::Identity;
+use crate::roles::{Peer, Reply, Request, RequestError, Role, Seed};
+use crate::runtime::{self, Asked, REQUESTS_MAX, Resources};
+use crate::store::{Restored, Store};
+use crate::transport::tls::TlsConfig;
+
+/// How many events may wait for a slow listener before the oldest are dropped and it is told so.
+const EVENTS_MAX: usize = 4096;
+
+/// How many connections the kernel may hold before they are accepted.
+const BACKLOG: u32 = 1024;
+
+/// A running node: a cheap handle that can be cloned. When the last one is dropped, the node leaves.
+#[derive(Debug, Clone)]
+pub struct Node {
+    id: NodeId,
+    address: SocketAddr,
+    requests: mpsc::Sender<Asked>,
+    events: broadcast::WeakSender<Event>,
+    /// Taken by the first listener, so that it misses nothing.
+    first: Arc<Mutex<Option<broadcast::Receiver<Event>>>>,
+    stopped: watch::Receiver<bool>,
+    task: AbortHandle,
+}
+
+/// A node's events, in order. When the listener is so slow that some were dropped, [`Event::Lagged`] says how many.
+#[derive(Debug)]
+pub struct Events(Option<broadcast::Receiver<Event>>);
+
+/// The kind of node that a [`Builder`] makes: a peer.
+#[derive(Debug)]
+pub enum PeerKind {}
+
+/// The kind of node that a [`Builder`] makes: a seed.
+#[derive(Debug)]
+pub enum SeedKind {}
+
+/// What a node is started with.
+#[derive(Debug)]
+#[must_use]
+pub struct Builder<K> {
+    listen: SocketAddr,
+    advertise: Vec<String>,
+    seeds: SeedList,
+    identity: Option<Identity>,
+    data: Option<PathBuf>,
+    options: Options,
+    kind: PhantomData<K>,
+}
+
+impl Node {
+    /// A peer that listens at `listen` (port 0 takes a free one) and registers with these seeds.
+    pub fn peer(listen: SocketAddr, seeds: SeedList) -> Builder<PeerKind> {
+        Builder::new(listen, seeds)
+    }
+
+    /// The seed that listens at `listen`, which is a line of the list.
+    pub fn seed(listen: SocketAddr, seeds: SeedList) -> Builder<SeedKind> {
+        Builder::new(listen, seeds)
+    }
+
+    /// Who it is.
+    pub const fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What happens. The first listener hears everything since the start, later ones what comes from now on.
+    pub fn events(&self) -> Events {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Events(first.or_else(|| self.events.upgrade().map(|events| events.subscribe())))
+    }
+
+    /// Sends a payload to all members. Returns the message's id and to how many neighbours it was handed.
+    ///
+    /// # Errors
+    /// When this node is no member (yet), is a seed, or has stopped, or the payload is too long.
+    pub async fn broadcast(&self, payload: impl Into<Bytes> + Send) -> Result<Published, RequestError> {
+        match self.ask(Request::Broadcast(payload.into())).await {
+            Some(Reply::Broadcast(published)) => published,
+            _ => Err(RequestError::Stopped),
+        }
+    }
+
+    /// Who is in, by this node's roster; none when it has stopped.
+    pub async fn members(&self) -> Vec<MemberInfo> {
+        match self.ask(Request::Members).await {
+            Some(Reply::Members(members)) => members,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whom this node is linked to; nobody when it has stopped.
+    pub async fn neighbors(&self) -> Vec<NodeId> {
+        match self.ask(Request::Neighbors).await {
+            Some(Reply::Neighbors(neighbors)) => neighbors,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Leaves the network by its own word and stops; returns when it has. A seed only stops.
+    pub async fn leave(&self) {
+        let _answer_never_comes = self.ask(Request::Leave).await;
+        self.stopped().await;
+    }
+
+    /// Waits until the node has stopped.
+    pub async fn stopped(&self) {
+        // An error means that the task is gone, which is what is waited for.
+        let mut stopped = self.stopped.clone();
+        let _stopped = stopped.wait_for(|stopped| *stopped).await;
+    }
+
+    /// Stops at once without a word, as a crash would. For tests and demonstrations.
+    pub fn abort(&self) {
+        self.task.abort();
+    }
+
+    async fn ask(&self, request: Request) -> Option<Reply> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send((request, reply)).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+impl Events {
+    /// The next event; `None` when the node has stopped and all was heard.
+    pub async fn next(&mut self) -> Option<Event> {
+        match self.0.as_mut()?.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some(Event::Lagged(count)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+impl<K> Builder<K> {
+    fn new(listen: SocketAddr, seeds: SeedList) -> Self {
+        Self {
+            listen,
+            advertise: Vec::new(),
+            seeds,
+            identity: None,
+            data: None,
+            options: Options::default(),
+            kind: PhantomData,
+        }
+    }
+
+    /// The key to be known by. By default the one in the data directory, or without one a new key at every start.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// The directory for the key (`key`) and, for a seed, the store (`store.redb`). Created if missing.
+    pub fn data(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.data = Some(directory.into());
+        self
+    }
+
+    /// Where others reach this node, as `host:port`, up to four in order of preference. By default where it listens.
+    /// For a seed the first one is its line of the seed list.
+    pub fn advertise(mut self, endpoints: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.advertise = endpoints.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Other options than the defaults.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The key, and whether it is older than this start.
+    fn load_identity(&self) -> Result<(Identity, bool), StartError> {
+        match (&self.identity, &self.data) {
+            (Some(identity), _) => Ok((identity.clone(), false)),
+            (None, Some(data)) => {
+                let (identity, is_new) = Identity::load_or_create(data.join("key"))?;
+                Ok((identity, !is_new))
+            }
+            (None, None) => Ok((Identity::generate()?, false)),
+        }
+    }
+
+    fn bind(&self) -> Result<(TcpListener, SocketAddr), StartError> {
+        let bind = || {
+            let socket = if self.listen.is_ipv4() {
+                TcpSocket::new_v4()
+            } else {
+                TcpSocket::new_v6()
+            }?;
+            // A port in TIME_WAIT from an earlier run is free to use.
+            #[cfg(unix)]
+            socket.set_reuseaddr(true)?;
+            socket.bind(self.listen)?;
+            let listener = socket.listen(BACKLOG)?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        bind().map_err(|source| StartError::Listen {
+            address: self.listen,
+            source,
+        })
+    }
+
+    fn endpoints(&self, address: SocketAddr) -> Result<Vec<String>, StartError> {
+        if !self.advertise.is_empty() {
+            Ok(self.advertise.clone())
+        } else if address.ip().is_unspecified() {
+            Err(StartError::NotDialable(address))
+        } else {
+            Ok(vec![address.to_string()])
+        }
+    }
+}
+
+impl Builder<PeerKind> {
+    /// Starts the peer. It joins by itself, as soon as a quorum of seeds lets it; see [`Event::Joined`].
+    ///
+    /// # Errors
+    /// When it cannot listen, or its key, the seed list or an option cannot be used.
+    #[expect(clippy::unused_async, reason = "spawning needs a runtime, which an async function makes sure of")]
+    pub async fn spawn(self) -> Result<Node, StartError> {
+        let (identity, _) = self.load_identity()?;
+        let tls = TlsConfig::new(&identity)?;
+        let (listener, address) = self.bind()?;
+        let endpoints = self.endpoints(address)?;
+        let role = Peer::new(
+            Arc::new(identity.key().clone()),
+            Arc::new(Ed25519),
+            endpoints,
+            &self.seeds,
+            self.options.clone(),
+            random_seed()?,
+            runtime::start_time(),
+        )?;
+        Ok(spawn(role, identity.id(), address, |requests, events| Resources {
+            listener,
+            tls,
+            format: self.options.format,
+            requests,
+            events,
+            store: None,
+        }))
+    }
+}
+
+impl Builder<SeedKind> {
+    /// Starts the seed, with what its store holds. Without a data directory it keeps nothing.
+    ///
+    /// # Errors
+    /// When it cannot listen or is not on the seed list, or its key, store or an option cannot be used.
+    pub async fn spawn(self) -> Result<Node, StartError> {
+        let (identity, is_old) = self.load_identity()?;
+        let tls = TlsConfig::new(&identity)?;
+        let (listener, address) = self.bind()?;
+        let endpoints = self.endpoints(address)?;
+        let network = self.seeds.network();
+        let (store, restored) = match self.data.as_ref().map(|data| data.join("store.redb")) {
+            Some(path) => {
+                let is_lost = is_old && !path.exists();
+                // Opening may replay a log: not on the runtime's threads.
+                let opening = tokio::task::spawn_blocking(move || Store::open(&path, network));
+                let (store, restored) = opening.await.map_err(StartError::Interrupted)??;
+                (Some(store), Restored { is_lost, ..restored })
+            }
+            None => (None, Restored::default()),
+        };
+        let role = Seed::new(
+            Arc::new(identity.key().clone()),
+            Arc::new(Ed25519),
+            &endpoints[0],
+            &self.seeds,
+            self.options.clone(),
+            restored,
+            random_seed()?,
+            runtime::start_time(),
+        )?;
+        let store = match store {
+            Some(store) => {
+                let (done, written) = mpsc::unbounded_channel();
+                let writes = store
+                    .spawn_writer(move |id, result| {
+                        // The runtime is gone only when the node has stopped.
+                        let _told = done.send((id, result));
+                    })
+                    .map_err(StartError::Thread)?;
+                Some((writes, written))
+            }
+            None => None,
+        };
+        Ok(spawn(role, identity.id(), address, |requests, events| Resources {
+            listener,
+            tls,
+            format: self.options.format,
+            requests,
+            events,
+            store,
+        }))
+    }
+}
+
+fn random_seed() -> Result<u64, StartError> {
+    SysRng.try_next_u64().map_err(StartError::Randomness)
+}
+
+fn spawn<R: Role>(
+    role: R,
+    id: NodeId,
+    address: SocketAddr,
+    resources: impl FnOnce(mpsc::Receiver<Asked>, broadcast::Sender<Event>) -> Resources,
+) -> Node {
+    let (requests, asked) = mpsc::channel(REQUESTS_MAX);
+    let (events, first) = broadcast::channel(EVENTS_MAX);
+    let (stop, stopped) = watch::channel(false);
+    let weak = events.downgrade();
+    let resources = resources(asked, events);
+    let task = tokio::spawn(async move {
+        runtime::run(role, resources).await;
+        // Nobody may be waiting for it.
+        let _told = stop.send(true);
+    });
+    Node {
+        id,
+        address,
+        requests,
+        events: weak,
+        first: Arc::new(Mutex::new(Some(first))),
+        stopped,
+        task: task.abort_handle(),
+    }
+}

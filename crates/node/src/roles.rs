@@ -1,0 +1,236 @@
+//! The roles: what a seed and a peer do, as pure state machines.
+//!
+//! A role never touches a socket, a clock or a disk. The runtime (or a simulator) tells it what happened through
+//! `handle_…` with the time, and carries out what it finds in [`Role::poll_output`], in order. After any `handle_…`,
+//! drain the outputs, then read [`Role::poll_timeout`] anew.
+
+pub mod connections;
+pub mod peer;
+pub mod probing;
+pub mod roster_sync;
+pub mod seats;
+pub mod seed;
+pub mod suspicion;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Instant;
+
+use bytes::Bytes;
+use quorate_consensus::{NodeId, Now};
+use quorate_gossip::{BroadcastError, Published};
+
+pub use peer::Peer;
+pub use seed::Seed;
+
+use crate::event::{Event, MemberInfo};
+use crate::protocol::{Hello, Message};
+use crate::store::Stored;
+
+/// Names one connection; the runtime numbers them and never reuses a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Names one dial until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialId(pub u64);
+
+/// Names one write until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WriteId(pub u64);
+
+/// Names one application request until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// A role: driven by `handle_…`, polled for outputs and its next deadline.
+pub trait Role: Send + 'static {
+    /// A connection is up under TLS: `remote` is proven. `dial` says which dial it answers; `None`, it was accepted.
+    fn handle_connected(&mut self, conn: ConnId, dial: Option<DialId>, remote: NodeId, address: &str, now: Now);
+
+    /// A dial failed at every endpoint.
+    fn handle_dial_failed(&mut self, dial: DialId, error: DialError, now: Now);
+
+    /// A frame arrived: one hello, then messages.
+    fn handle_frame(&mut self, conn: ConnId, frame: Frame, now: Now);
+
+    /// A connection is gone. Also called after [`Output::Close`].
+    fn handle_closed(&mut self, conn: ConnId, cause: &str, now: Now);
+
+    /// A write is durable, or failed and why.
+    fn handle_written(&mut self, write: WriteId, result: Result<(), String>, now: Now);
+
+    /// The application asks.
+    fn handle_request(&mut self, id: RequestId, request: Request, now: Now);
+
+    /// The deadline that [`poll_timeout`](Self::poll_timeout) gave has come.
+    fn handle_timeout(&mut self, now: Now);
+
+    /// What to do next.
+    fn poll_output(&mut self) -> Option<Output>;
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    fn poll_timeout(&self) -> Option<Instant>;
+}
+
+/// What travels in one frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a frame is moved once and never stored in numbers")]
+pub enum Frame {
+    /// The first each way.
+    Hello(Hello),
+    /// All others.
+    Message(Message),
+}
+
+/// Why a dial failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// No endpoint accepted a connection.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Somebody answered, but with another key.
+    #[error("expected {expected} at {address}, got {found}")]
+    WrongIdentity {
+        /// Where.
+        address: String,
+        /// Whom the dial was for.
+        expected: NodeId,
+        /// Who answered.
+        found: NodeId,
+    },
+}
+
+/// What the runtime is to do.
+#[derive(Debug)]
+#[must_use]
+pub enum Output {
+    /// Connect to one of the endpoints, tried in order; answer with `handle_connected` or `handle_dial_failed`.
+    Dial {
+        /// What to name in the answer.
+        dial: DialId,
+        /// `host:port` each; names are resolved anew.
+        endpoints: Vec<String>,
+        /// Whose key must answer, if known.
+        expect: Option<NodeId>,
+    },
+    /// Give a dial up; nothing more is heard of it.
+    CancelDial(DialId),
+    /// The other end's hello is accepted: frames may be longer now, and reading goes on.
+    Accept(ConnId),
+    /// Send to each of these; encoded once. A connection that cannot take more is closed as too slow.
+    Send {
+        /// To whom.
+        to: Vec<ConnId>,
+        /// What.
+        frame: Frame,
+    },
+    /// Send what is queued, then close.
+    Close(ConnId),
+    /// Make durable, then call `handle_written`.
+    Write {
+        /// What to name in the answer.
+        write: WriteId,
+        /// What.
+        stored: Stored,
+    },
+    /// Tell the application.
+    Event(Event),
+    /// Answer a request.
+    Reply(RequestId, Reply),
+    /// The role has ended: flush, close everything, stop.
+    Exit,
+}
+
+/// What an application asks of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// Send a payload to all members.
+    Broadcast(Bytes),
+    /// Who is in.
+    Members,
+    /// Whom this node is linked to.
+    Neighbors,
+    /// Leave the network and stop.
+    Leave,
+}
+
+/// The answer to a [`Request`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// To `Broadcast`.
+    Broadcast(Result<Published, RequestError>),
+    /// To `Members`.
+    Members(Vec<MemberInfo>),
+    /// To `Neighbors`.
+    Neighbors(Vec<NodeId>),
+}
+
+/// Why a request cannot be met.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Only members broadcast.
+    #[error("this node is not admitted (yet); it cannot broadcast")]
+    NotAMember,
+    /// Seeds vote; they do not gossip.
+    #[error("a seed does not broadcast")]
+    NotAPeer,
+    /// The payload is not acceptable.
+    #[error(transparent)]
+    Broadcast(#[from] BroadcastError),
+    /// The node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+/// Outputs waiting to be carried out. Drained after every input, so as long as one input makes it.
+#[derive(Debug, Default)]
+pub struct Outbox(VecDeque<Output>);
+
+impl Outbox {
+    /// Adds one.
+    pub fn push(&mut self, output: Output) {
+        self.0.push_back(output);
+    }
+
+    /// Sends one message to one connection.
+    pub fn send(&mut self, to: ConnId, message: Message) {
+        self.send_all(vec![to], message);
+    }
+
+    /// Sends one message to several connections.
+    pub fn send_all(&mut self, to: Vec<ConnId>, message: Message) {
+        if !to.is_empty() {
+            let frame = Frame::Message(message);
+            self.push(Output::Send { to, frame });
+        }
+    }
+
+    /// Tells the application.
+    pub fn event(&mut self, event: Event) {
+        self.push(Output::Event(event));
+    }
+
+    /// Takes the next.
+    pub fn pop(&mut self) -> Option<Output> {
+        self.0.pop_front()
+    }
+}
+
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// The earlier of two deadlines, where either may be missing.
+pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,546 @@
+//! Connections as a role sees them: hellos, one link per pair, life signs, limits.
+//!
+//! A connection is *open* when TLS is up, and *ready* when both hellos fit. The dialler speaks first. Between two nodes
+//! there is one link: when both dial at once, the one dialled by the smaller id stays, and both ends know that without
+//! talking; a link that comes later than that replaces the old one, whose node must have lost it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use quorate_consensus::{NetworkId, NodeId, Now};
+use quorate_wire::Format;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::{ConnId, DialId, Frame, Outbox, Output, earlier};
+use crate::config::{Options, SeedList};
+use crate::event::{Event, Party};
+use crate::protocol::{Goodbye, Hello, Message, Purpose, RoleKind, VERSIONS};
+
+/// Two links of one pair that become ready within this span were dialled at the same moment.
+const SIMULTANEOUS: Duration = Duration::from_secs(2);
+
+/// How long a connection for one question may stay.
+const ERRAND_MAX: Duration = Duration::from_secs(15);
+
+/// Silent for so many pings, a session is dead.
+const PINGS_MISSED_MAX: u32 = 5;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Conn {
+    /// The other end's proven key.
+    pub remote: NodeId,
+    /// Where it came from, or was dialled.
+    pub address: String,
+    /// What it is for; an accepted connection has none before its hello.
+    pub purpose: Option<Purpose>,
+    /// What the other end is, once ready.
+    pub role: Option<RoleKind>,
+    /// Whether this node dialled it.
+    pub dialed: bool,
+    /// Why the other end said it would close.
+    pub goodbye: Option<Goodbye>,
+    since: Instant,
+    heard: Instant,
+    ping_at: Instant,
+}
+
+/// A connection that became ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// Which.
+    pub conn: ConnId,
+    /// The other end.
+    pub remote: NodeId,
+    /// What for.
+    pub purpose: Purpose,
+    /// What the other end is.
+    pub role: RoleKind,
+    /// Whether this node dialled it.
+    pub dialed: bool,
+    /// The link of the same pair that it replaces.
+    pub replaces: Option<ConnId>,
+}
+
+#[derive(Debug)]
+struct Dial {
+    purpose: Purpose,
+    expect: Option<NodeId>,
+}
+
+/// All connections of a node.
+#[derive(Debug)]
+pub struct Connections {
+    me: NodeId,
+    role: RoleKind,
+    network: NetworkId,
+    seeds: Vec<String>,
+    format: Format,
+    hello_timeout: Duration,
+    session_ping: Duration,
+    max: (usize, usize),
+    conns: BTreeMap<ConnId, Conn>,
+    dials: BTreeMap<DialId, Dial>,
+    next_dial: u64,
+    rng: ChaCha8Rng,
+    /// What `poll_timeout` last promised, to notice that this node itself ran late.
+    due: Option<Instant>,
+}
+
+impl Connections {
+    /// None yet. `seed` feeds the nonces.
+    pub fn new(me: NodeId, role: RoleKind, seeds: &SeedList, options: &Options, seed: u64) -> Self {
+        Self {
+            me,
+            role,
+            network: seeds.network(),
+            seeds: seeds.addresses(),
+            format: options.format,
+            hello_timeout: options.hello_timeout,
+            session_ping: options.session_ping,
+            max: options.connections_max,
+            conns: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            next_dial: 0,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            due: None,
+        }
+    }
+
+    /// A connection by its name.
+    pub fn get(&self, conn: ConnId) -> Option<&Conn> {
+        self.conns.get(&conn)
+    }
+
+    /// The ready connections of a node for a purpose.
+    pub fn ready(&self, purpose: Purpose) -> impl Iterator<Item = (ConnId, NodeId)> {
+        self.conns
+            .iter()
+            .filter(move |(_, conn)| conn.role.is_some() && conn.purpose == Some(purpose))
+            .map(|(id, conn)| (*id, conn.remote))
+    }
+
+    /// The ready connections to a node, for any purpose.
+    pub fn to(&self, node: NodeId) -> impl Iterator<Item = ConnId> {
+        self.conns
+            .iter()
+            .filter(move |(_, conn)| conn.role.is_some() && conn.remote == node)
+            .map(|(id, _)| *id)
+    }
+
+    /// A ready connection to a node for a purpose.
+    pub fn find(&self, node: NodeId, purpose: Purpose) -> Option<ConnId> {
+        self.ready(purpose).find(|(_, remote)| *remote == node).map(|(id, _)| id)
+    }
+
+    /// All connections, ready or not.
+    pub fn all(&self) -> impl Iterator<Item = ConnId> {
+        self.conns.keys().copied()
+    }
+
+    /// A fresh nonce.
+    pub fn nonce(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
+    /// Dials a node.
+    pub fn dial(&mut self, purpose: Purpose, endpoints: Vec<String>, expect: Option<NodeId>, out: &mut Outbox) -> DialId {
+        let dial = DialId(self.next_dial);
+        self.next_dial += 1;
+        self.dials.insert(dial, Dial { purpose, expect });
+        out.push(Output::Dial { dial, endpoints, expect });
+        dial
+    }
+
+    /// Gives a dial up.
+    pub fn cancel(&mut self, dial: DialId, out: &mut Outbox) {
+        if self.dials.remove(&dial).is_some() {
+            out.push(Output::CancelDial(dial));
+        }
+    }
+
+    /// TLS is up. Returns the dial's purpose when it was ours and is still wanted.
+    pub fn handle_connected(
+        &mut self,
+        conn: ConnId,
+        dial: Option<DialId>,
+        remote: NodeId,
+        address: &str,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Option<Purpose> {
+        let purpose = match dial.map(|dial| self.dials.remove(&dial)) {
+            None => None,
+            Some(Some(dial)) => Some(dial.purpose),
+            Some(None) => {
+                out.push(Output::Close(conn));
+                return None;
+            }
+        };
+        let with_remote = self.conns.values().filter(|conn| conn.remote == remote).count();
+        let busy = self.conns.len() >= self.max.0 || with_remote >= self.max.1;
+        self.conns.insert(
+            conn,
+            Conn {
+                remote,
+                address: address.to_owned(),
+                purpose,
+                role: None,
+                dialed: dial.is_some(),
+                goodbye: None,
+                since: now.instant,
+                heard: now.instant,
+                ping_at: now.instant + self.session_ping,
+            },
+        );
+        if purpose.is_none() && busy {
+            self.close(conn, Goodbye::Busy, out);
+            return None;
+        }
+        if remote == self.me {
+            self.close(conn, Goodbye::Mismatch("this is the node itself".to_owned()), out);
+            return None;
+        }
+        let purpose = purpose?;
+        self.send_hello(conn, purpose, out);
+        Some(purpose)
+    }
+
+    /// A dial failed. Returns its purpose if it is still wanted.
+    pub fn handle_dial_failed(&mut self, dial: DialId) -> Option<Purpose> {
+        self.dials.remove(&dial).map(|dial| dial.purpose)
+    }
+
+    /// The other end's hello. Returns the connection when it is ready; otherwise it is refused and closed.
+    pub fn handle_hello(&mut self, id: ConnId, hello: Hello, now: Now, out: &mut Outbox) -> Option<Ready> {
+        let conn = self.conns.get_mut(&id)?;
+        conn.heard = now.instant;
+        if conn.role.is_some() {
+            self.misbehaved(id, "a second hello".to_owned(), out);
+            return None;
+        }
+        let (remote, dialed, purpose) = (conn.remote, conn.dialed, conn.purpose.unwrap_or(hello.purpose));
+        if let Err(mismatch) = self.check(&hello, purpose) {
+            // An accepted connection still gets the hello, so that its dialler can see the difference too.
+            if !dialed {
+                self.send_hello(id, purpose, out);
+            }
+            self.refuse(id, Goodbye::Mismatch(mismatch), out);
+            return None;
+        }
+        let replaces = if purpose == Purpose::Link {
+            match self.tie_break(id, remote, dialed, now) {
+                Ok(replaces) => replaces,
+                Err(()) => {
+                    self.close(id, Goodbye::Duplicate, out);
+                    return None;
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.purpose = Some(purpose);
+            conn.role = Some(hello.role);
+            conn.since = now.instant;
+            conn.ping_at = now.instant + self.session_ping;
+        }
+        out.push(Output::Accept(id));
+        if !dialed {
+            self.send_hello(id, purpose, out);
+        }
+        if let Some(old) = replaces {
+            self.close(old, Goodbye::Duplicate, out);
+        }
+        if purpose == Purpose::Link {
+            // Our own dial to the same node, still under way, would only make a second link.
+            let pending: Vec<DialId> = self
+                .dials
+                .iter()
+                .filter(|(_, dial)| dial.purpose == Purpose::Link && dial.expect == Some(remote))
+                .map(|(dial, _)| *dial)
+                .collect();
+            pending.into_iter().for_each(|dial| self.cancel(dial, out));
+        }
+        Some(Ready {
+            conn: id,
+            remote,
+            purpose,
+            role: hello.role,
+            dialed,
+            replaces,
+        })
+    }
+
+    /// A message came on a ready connection: answers probes and notes goodbyes by itself. Returns the message when it is
+    /// for the role. `record` is what to echo.
+    pub fn handle_message(
+        &mut self,
+        id: ConnId,
+        message: Message,
+        record: Option<quorate_consensus::Digest>,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Option<(Purpose, NodeId, Message)> {
+        let conn = self.conns.get_mut(&id)?;
+        conn.heard = now.instant;
+        match message {
+            Message::Goodbye(goodbye) => {
+                // Unlike the ends that every connection comes to, these are worth telling.
+                let is_refusal = !matches!(goodbye, Goodbye::Leaving | Goodbye::Done | Goodbye::Duplicate);
+                let remote = conn.party();
+                if is_refusal {
+                    let reason = goodbye.to_string();
+                    out.event(Event::Refused { remote, by_us: false, reason });
+                }
+                conn.goodbye = Some(goodbye.clone());
+                Some((conn.purpose?, conn.remote, Message::Goodbye(goodbye)))
+            }
+            Message::Probe { nonce } if conn.role.is_some() => {
+                out.send(id, Message::Echo { nonce, record });
+                None
+            }
+            message if conn.role.is_some() => Some((conn.purpose?, conn.remote, message)),
+            // Before its hello a node has nothing to say but goodbye.
+            _ => {
+                self.misbehaved(id, "a message before the hello".to_owned(), out);
+                None
+            }
+        }
+    }
+
+    /// Says why, closes, and forgets the connection.
+    pub fn close(&mut self, id: ConnId, goodbye: Goodbye, out: &mut Outbox) {
+        if self.conns.remove(&id).is_some() {
+            out.send(id, Message::Goodbye(goodbye));
+            out.push(Output::Close(id));
+        }
+    }
+
+    /// As [`close`](Self::close), and tells the application whom it refused and why.
+    pub fn refuse(&mut self, id: ConnId, goodbye: Goodbye, out: &mut Outbox) {
+        if let Some(conn) = self.conns.get(&id) {
+            out.event(Event::Refused {
+                remote: conn.party(),
+                by_us: true,
+                reason: goodbye.to_string(),
+            });
+            self.close(id, goodbye, out);
+        }
+    }
+
+    /// The other end broke the protocol.
+    pub fn misbehaved(&mut self, id: ConnId, what: String, out: &mut Outbox) {
+        self.refuse(id, Goodbye::Misbehaved(what), out);
+    }
+
+    /// A connection is gone; what it was, unless it was closed by this end.
+    pub fn handle_closed(&mut self, id: ConnId) -> Option<Conn> {
+        self.conns.remove(&id)
+    }
+
+    /// Deadlines and pings that are due. Returns the sessions found dead, which are closed.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut Outbox) -> Vec<(ConnId, Conn)> {
+        self.forgive_own_lateness(now.instant);
+        let mut dead = Vec::new();
+        let mut pings = Vec::new();
+        for (id, conn) in &mut self.conns {
+            if let Some(deadline) = conn.deadline(self.hello_timeout) {
+                if now.instant >= deadline {
+                    dead.push((*id, Goodbye::Silent));
+                }
+            } else if conn.is_session(self.role) && now.instant >= conn.ping_at {
+                if now.instant.saturating_duration_since(conn.heard) >= self.session_ping * PINGS_MISSED_MAX {
+                    dead.push((*id, Goodbye::Silent));
+                } else {
+                    conn.ping_at = now.instant + self.session_ping;
+                    pings.push(*id);
+                }
+            }
+        }
+        if !pings.is_empty() {
+            let nonce = self.nonce();
+            out.send_all(pings, Message::Probe { nonce });
+        }
+        let mut lost = Vec::new();
+        for (id, goodbye) in dead {
+            if let Some(conn) = self.conns.remove(&id) {
+                out.send(id, Message::Goodbye(goodbye));
+                out.push(Output::Close(id));
+                lost.push((id, conn));
+            }
+        }
+        lost
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let role = self.role;
+        self.conns
+            .values()
+            .filter_map(|conn| {
+                let ping = conn.is_session(role).then_some(conn.ping_at);
+                conn.deadline(self.hello_timeout).or(ping)
+            })
+            .min()
+    }
+
+    /// Notes what was promised, so that the next timeout shows by how much this node ran late.
+    pub fn note_due(&mut self) {
+        self.due = self.poll_timeout();
+    }
+
+    /// A node that was itself paused must not find everybody else silent.
+    fn forgive_own_lateness(&mut self, now: Instant) {
+        let late = self.due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
+        if late > self.session_ping {
+            self.conns.values_mut().for_each(|conn| {
+                conn.heard += late;
+                conn.since += late;
+            });
+        }
+    }
+
+    fn send_hello(&self, conn: ConnId, purpose: Purpose, out: &mut Outbox) {
+        let hello = Hello {
+            versions: VERSIONS,
+            network: self.network,
+            seeds: self.seeds.clone(),
+            format: self.format,
+            purpose,
+            role: self.role,
+        };
+        out.push(Output::Send {
+            to: vec![conn],
+            frame: Frame::Hello(hello),
+        });
+    }
+
+    fn check(&self, hello: &Hello, purpose: Purpose) -> Result<(), String> {
+        let (low, high) = hello.versions;
+        if low > VERSIONS.1 || high < VERSIONS.0 {
+            let (a, b) = VERSIONS;
+            return Err(format!("expected a protocol version from {a} to {b}, got {low} to {high}"));
+        }
+        if hello.network != self.network {
+            return Err(self.difference(hello));
+        }
+        if hello.format != self.format {
+            return Err(format!("expected the format {}, got {}", self.format, hello.format));
+        }
+        if hello.purpose != purpose {
+            return Err(format!("expected a connection for {purpose:?}, got one for {:?}", hello.purpose));
+        }
+        let fits = match purpose {
+            Purpose::Link => hello.role == self.role,
+            Purpose::Register => hello.role != self.role,
+            Purpose::Probe | Purpose::Testify => true,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(format!("a {:?} and a {:?} have no connection for {purpose:?}", hello.role, self.role))
+        }
+    }
+
+    fn difference(&self, hello: &Hello) -> String {
+        let only = |these: &[String], those: &[String]| {
+            let only: Vec<&str> = these
+                .iter()
+                .filter(|address| !those.contains(address))
+                .map(String::as_str)
+                .collect();
+            if only.is_empty() { "none".to_owned() } else { only.join(", ") }
+        };
+        format!(
+            "expected network {}, got {}: the seed lists differ; only here: {}; only there: {}",
+            self.network,
+            hello.network,
+            only(&self.seeds, &hello.seeds),
+            only(&hello.seeds, &self.seeds)
+        )
+    }
+
+    /// Which link of a pair stays: `Ok` the new one, with the one it replaces; `Err` the old one.
+    fn tie_break(&self, new: ConnId, remote: NodeId, new_dialed: bool, now: Now) -> Result<Option<ConnId>, ()> {
+        let rival = self.conns.iter().find(|(id, conn)| {
+            // An accepted rival counts from its hello on, a dialled one as soon as ours was sent.
+            **id != new && conn.remote == remote && conn.purpose == Some(Purpose::Link)
+        });
+        let Some((rival, conn)) = rival else {
+            return Ok(None);
+        };
+        let is_simultaneous = now.instant.saturating_duration_since(conn.since) < SIMULTANEOUS;
+        let dialed_by_smaller = |dialed: bool| dialed == (self.me < remote);
+        if is_simultaneous && conn.dialed != new_dialed && dialed_by_smaller(conn.dialed) {
+            Err(())
+        } else {
+            Ok(Some(*rival))
+        }
+    }
+}
+
+impl Conn {
+    /// The other end, by the address of the connection.
+    pub fn party(&self) -> Party {
+        Party {
+            id: self.remote,
+            address: Some(self.address.clone()),
+        }
+    }
+
+    fn deadline(&self, hello_timeout: Duration) -> Option<Instant> {
+        match (self.role, self.purpose) {
+            (None, _) => Some(self.since + hello_timeout),
+            (Some(_), Some(Purpose::Probe | Purpose::Testify)) => Some(self.since + ERRAND_MAX),
+            _ => None,
+        }
+    }
+
+    /// Whether this end checks it for life by pings: links between peers have heartbeats of their own.
+    const fn is_session(&self, role: RoleKind) -> bool {
+        match (self.role, self.purpose) {
+            (Some(_), Some(Purpose::Register)) => true,
+            (Some(_), Some(Purpose::Link)) => matches!(role, RoleKind::Seed),
+            _ => false,
+        }
+    }
+}
+
+/// When to dial a target again after failures: the pause doubles from `first` to `max`, give or take a quarter.
+#[derive(Debug, Default, Clone)]
+pub struct BackOff {
+    failures: u32,
+    next: Option<Instant>,
+}
+
+impl BackOff {
+    /// The target answered.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The target did not answer, or not for long.
+    pub fn fail(&mut self, (first, max): (Duration, Duration), rng: &mut ChaCha8Rng, now: Instant) {
+        use rand::RngExt as _;
+        let pause = first.saturating_mul(1 << self.failures.min(16)).min(max);
+        self.failures = self.failures.saturating_add(1);
+        self.next = Some(now + pause.mul_f64(rng.random_range(0.75..1.25)));
+    }
+
+    /// Whether it may be dialled now.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.next.is_none_or(|next| now >= next)
+    }
+
+    /// When it may be dialled, if that is later than now.
+    pub fn wait(&self, now: Instant) -> Option<Instant> {
+        self.next.filter(|next| *next > now)
+    }
+
+    /// The earliest of several waits.
+    pub fn earliest<'a>(waits: impl Iterator<Item = &'a Self>, now: Instant) -> Option<Instant> {
+        waits.fold(None, |least, wait| earlier(least, wait.wait(now)))
+    }
+}

@@ -1,0 +1,446 @@
+//! A member that gossips: it registers with the seeds, links to other peers by showing its certificate, passes messages
+//! on, and helps to confirm deaths.
+
+mod gossiping;
+mod life;
+mod links;
+mod standings;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use quorate_consensus::{DeadReport, Electorate, NetworkId, NodeId, Now, Proof, Record, Roster, Scheme, Signer};
+use quorate_gossip::Gossip;
+use quorate_overlay::Neighborhood;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::connections::{BackOff, Conn, Connections, Ready};
+use super::probing::Probes;
+use super::seats::Seats;
+use super::suspicion::{Surroundings, Suspicions, party};
+use super::{
+    ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestId, Role, WriteId, roster_sync,
+};
+use crate::config::{Options, SeedList};
+use crate::error::StartError;
+use crate::event::{Event, MemberInfo, Party, Way};
+use crate::protocol::{Goodbye, LIST_MAX, Message, Purpose, RoleKind};
+use gossiping::Stranger;
+use life::Life;
+use links::Link;
+
+/// A member that gossips. See [`Role`] for how it is driven.
+#[derive(Debug)]
+pub struct Peer {
+    me: NodeId,
+    signer: Arc<dyn Signer>,
+    scheme: Arc<dyn Scheme>,
+    network: NetworkId,
+    options: Options,
+    electorate: Electorate,
+    roster: Roster,
+    connections: Connections,
+    seats: Seats,
+    probes: Probes,
+    suspicions: Suspicions,
+    gossip: Gossip<NodeId>,
+    overlay: Neighborhood<NodeId>,
+    links: BTreeMap<NodeId, Link>,
+    dialing: BTreeMap<DialId, NodeId>,
+    back_offs: BTreeMap<NodeId, BackOff>,
+    undecided: BTreeMap<NodeId, Arc<Proof>>,
+    strangers: VecDeque<Stranger>,
+    life: Life,
+    neighbors_changed: bool,
+    /// When the last input came: what waits is waiting from then on.
+    now: Instant,
+    rng: ChaCha8Rng,
+    out: Outbox,
+}
+
+impl Peer {
+    /// A peer that will register as `signer`, reachable at `endpoints`. `seed` feeds every random choice.
+    ///
+    /// # Errors
+    /// When an option or the seed list cannot be used.
+    pub fn new(
+        signer: Arc<dyn Signer>,
+        scheme: Arc<dyn Scheme>,
+        endpoints: Vec<String>,
+        seeds: &SeedList,
+        options: Options,
+        seed: u64,
+        now: Now,
+    ) -> Result<Self, StartError> {
+        let me = signer.id();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let electorate = seeds.electorate()?;
+        let count = electorate.seats().len();
+        // The endpoints' form is checked here, once, so that signing records cannot fail later.
+        Record::sign(&*signer, seeds.network(), endpoints.clone(), 0, 0, 0)?;
+        let mut this = Self {
+            me,
+            network: seeds.network(),
+            roster: Roster::new(),
+            connections: Connections::new(me, RoleKind::Peer, seeds, &options, rng.next_u64()),
+            seats: Seats::new(Purpose::Register, count, None, options.redial, rng.next_u64()),
+            probes: Probes::new(options.probe_timeout),
+            suspicions: Suspicions::new(options.inquiry.clone()),
+            gossip: Gossip::new(me, options.gossip.clone(), rng.next_u64(), now.instant)?,
+            overlay: Neighborhood::new(me, options.overlay, rng.next_u64())?,
+            electorate,
+            links: BTreeMap::new(),
+            dialing: BTreeMap::new(),
+            back_offs: BTreeMap::new(),
+            undecided: BTreeMap::new(),
+            strangers: VecDeque::new(),
+            life: Life::new(endpoints, &options),
+            neighbors_changed: false,
+            now: now.instant,
+            options,
+            signer,
+            scheme,
+            rng,
+            out: Outbox::default(),
+        };
+        this.gossip.set_incarnation(this.life.incarnation);
+        this.settle(now);
+        Ok(this)
+    }
+
+    /// Every standing this peer knows, with its proof.
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// What must follow every input: outputs of the engines turned into effects, until nothing is left to do.
+    fn settle(&mut self, now: Now) {
+        loop {
+            if let Some(probed) = self.probes.poll_done() {
+                self.with_suspicions(now, |suspicions, with| suspicions.handle_probed(&probed, with));
+            } else if let Some(report) = self.suspicions.poll_report() {
+                self.send_report(report);
+            } else if let Some(output) = self.gossip.poll_output() {
+                self.carry_out(output, now);
+            } else {
+                break;
+            }
+        }
+        self.seats
+            .dial_due(&self.electorate, &mut self.connections, now.instant, &mut self.out);
+        self.register_if_due(now);
+        self.open_links(now);
+        self.tell_neighbors();
+        self.connections.note_due();
+    }
+
+    fn with_suspicions<T>(
+        &mut self,
+        now: Now,
+        act: impl FnOnce(&mut Suspicions, &mut Surroundings<'_>) -> T,
+    ) -> T {
+        let seeds: Vec<NodeId> = self.electorate.voters().collect();
+        act(
+            &mut self.suspicions,
+            &mut Surroundings {
+                signer: &*self.signer,
+                scheme: &*self.scheme,
+                network: self.network,
+                roster: &self.roster,
+                seeds: &seeds,
+                connections: &mut self.connections,
+                probes: &mut self.probes,
+                out: &mut self.out,
+                now,
+            },
+        )
+    }
+
+    fn party(&self, node: NodeId) -> Party {
+        match self.electorate.name_of(&node) {
+            Some(seat) => Party {
+                id: node,
+                address: Some(seat.to_owned()),
+            },
+            None => party(&self.roster, node),
+        }
+    }
+
+    fn seed_sessions(&self) -> Vec<ConnId> {
+        self.connections
+            .ready(Purpose::Register)
+            .filter(|(_, seed)| self.electorate.contains(seed))
+            .map(|(conn, _)| conn)
+            .collect()
+    }
+
+    // --- messages ---
+
+    fn handle_message(&mut self, conn: ConnId, from: NodeId, purpose: Purpose, message: Message, now: Now) {
+        let is_seed = purpose == Purpose::Register && self.electorate.contains(&from);
+        match (purpose, message) {
+            (_, Message::Goodbye(Goodbye::NotAMember(proof))) => self.take_in(vec![proof], from, now),
+            (Purpose::Link, Message::Goodbye(Goodbye::TooManyLinks)) => self.overlay.link_refused(from),
+            (_, Message::Goodbye(_)) => {}
+            (_, Message::Echo { nonce, record }) => {
+                self.probes
+                    .handle_echo(conn, nonce, record, &mut self.connections, &mut self.out);
+            }
+            (Purpose::Link, Message::Passport(proof)) => self.handle_passport(conn, from, proof, now),
+            (Purpose::Link, message) if !self.is_up(from, conn) => {
+                let what = format!("expected an admission certificate first, got {}", message.name());
+                self.drop_link(conn, from, Goodbye::NoPassport(what), now);
+            }
+            (Purpose::Link, Message::Neighbors(neighbors)) if neighbors.len() <= LIST_MAX => {
+                self.overlay.set_degree(from, neighbors.len());
+                self.overlay.set_neighbors_of(from, neighbors);
+            }
+            (Purpose::Link, Message::Gossip(message)) => {
+                if let Err(error) = self.gossip.handle_message(from, message, now.instant) {
+                    self.drop_link(conn, from, Goodbye::Misbehaved(error.to_string()), now);
+                }
+            }
+            (Purpose::Link | Purpose::Register, Message::Roster(message)) => {
+                match roster_sync::answer(&self.roster, message) {
+                    Ok((answers, proofs)) => {
+                        answers
+                            .into_iter()
+                            .for_each(|answer| self.out.send(conn, Message::Roster(answer)));
+                        self.take_in(proofs, from, now);
+                    }
+                    Err(what) => self.connections.misbehaved(conn, what, &mut self.out),
+                }
+            }
+            (_, Message::SuspectRequest { inquiry, suspect, asker }) => {
+                self.handle_suspect_request(conn, from, inquiry, suspect, asker, now);
+            }
+            (_, Message::SuspectResponse(testimony)) => {
+                let counted =
+                    self.with_suspicions(now, |suspicions, with| suspicions.handle_response(conn, from, testimony, with));
+                if let Err(what) = counted {
+                    self.connections.misbehaved(conn, what, &mut self.out);
+                }
+            }
+            (_, Message::RegisterRefused(refusal)) if is_seed => self.handle_refusal(from, refusal, now),
+            (_, Message::LinkCounts(counts)) if is_seed && counts.len() <= LIST_MAX => {
+                for (member, degree) in counts {
+                    self.overlay.set_degree(member, usize::try_from(degree).unwrap_or(usize::MAX));
+                }
+            }
+            (_, Message::DeadReportRefused { suspect, reason, .. }) if is_seed => {
+                let (suspect, reporter) = (self.party(suspect), self.party(self.me));
+                let reason = format!("seed {}: {reason}", self.party(from));
+                self.out.event(Event::DeadReportRefused { suspect, reporter, reason });
+            }
+            (_, message) => {
+                let what = format!("a peer does not take {} on a connection for {purpose:?}", message.name());
+                self.connections.misbehaved(conn, what, &mut self.out);
+            }
+        }
+    }
+
+    fn handle_suspect_request(
+        &mut self,
+        conn: ConnId,
+        from: NodeId,
+        inquiry: quorate_consensus::Inquiry,
+        suspect: Arc<Proof>,
+        asker: Option<Arc<Proof>>,
+        now: Now,
+    ) {
+        self.take_in(asker.into_iter().chain([suspect]).collect(), from, now);
+        if !self.electorate.contains(&from) && self.roster.member(&from).is_none() {
+            let goodbye = Goodbye::NoPassport("only members ask about members".to_owned());
+            self.connections.refuse(conn, goodbye, &mut self.out);
+            return;
+        }
+        // Without an answer the asker takes this panelist for silent and asks the next: nothing to say here.
+        let _answered =
+            self.with_suspicions(now, |suspicions, with| suspicions.handle_request(conn, inquiry, with));
+    }
+
+    fn send_report(&mut self, report: DeadReport) {
+        self.out.event(Event::DeadReport {
+            report: Box::new(report.clone()),
+            reporter: self.party(self.me),
+            way: Way::Sent,
+        });
+        let sessions = self.seed_sessions();
+        self.out.send_all(sessions, Message::DeadReport(report));
+    }
+}
+
+impl Role for Peer {
+    fn handle_connected(&mut self, conn: ConnId, dial: Option<DialId>, remote: NodeId, address: &str, now: Now) {
+        self.now = now.instant;
+        let electorate = &mut self.electorate;
+        let seat = dial.and_then(|dial| {
+            let bind = |seat, voter| electorate.bind(seat, voter);
+            self.seats.handle_connected(dial, remote, now.instant, bind)
+        });
+        if let Some(dial) = dial {
+            self.suspicions.handle_connected(conn, dial);
+            self.probes.handle_connected(conn, dial);
+            if self.dialing.remove(&dial).is_some() {
+                // Lifted when the link is up: one that never comes up is not dialled in a tight loop.
+                self.back_off(remote, now);
+            }
+        }
+        self.connections
+            .handle_connected(conn, dial, remote, address, now, &mut self.out);
+        match seat {
+            Some((_, Ok(true))) => {
+                self.out.event(Event::SeedIdentified {
+                    address: address.to_owned(),
+                    id: remote,
+                });
+                self.judge_undecided(now);
+            }
+            Some((seat, Err(error))) => {
+                let expected = self.electorate.seats()[seat].voter.unwrap_or(remote);
+                self.out.event(Event::SeedIdentityChanged {
+                    address: address.to_owned(),
+                    expected,
+                    found: error.to_string(),
+                });
+                self.connections.close(conn, Goodbye::Mismatch(error.to_string()), &mut self.out);
+            }
+            Some((_, Ok(false))) | None => {}
+        }
+        self.settle(now);
+    }
+
+    fn handle_dial_failed(&mut self, dial: DialId, error: DialError, now: Now) {
+        self.now = now.instant;
+        self.connections.handle_dial_failed(dial);
+        self.seats
+            .handle_dial_failed(dial, &error, now.instant, &self.electorate, &mut self.out);
+        self.probes.handle_dial_failed(dial, &error);
+        self.with_suspicions(now, |suspicions, with| suspicions.handle_dial_failed(dial, with));
+        if let Some(node) = self.dialing.remove(&dial) {
+            self.back_off(node, now);
+        }
+        self.settle(now);
+    }
+
+    fn handle_frame(&mut self, conn: ConnId, frame: Frame, now: Now) {
+        self.now = now.instant;
+        match frame {
+            Frame::Hello(hello) => {
+                if let Some(ready) = self.connections.handle_hello(conn, hello, now, &mut self.out) {
+                    self.handle_ready(ready, now);
+                }
+            }
+            Frame::Message(message) => {
+                let record = self.life.record();
+                let message = self
+                    .connections
+                    .handle_message(conn, message, record, now, &mut self.out);
+                if let Some((purpose, from, message)) = message {
+                    self.handle_message(conn, from, purpose, message, now);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    fn handle_closed(&mut self, conn: ConnId, cause: &str, now: Now) {
+        self.now = now.instant;
+        if let Some(closed) = self.connections.handle_closed(conn) {
+            self.connection_is_gone(conn, &closed, cause, now);
+        }
+        self.probes.handle_closed(conn, cause);
+        self.with_suspicions(now, |suspicions, with| suspicions.handle_closed(conn, with));
+        self.settle(now);
+    }
+
+    fn handle_written(&mut self, _write: WriteId, _result: Result<(), String>, _now: Now) {
+        // A peer keeps nothing on disk but its key.
+    }
+
+    fn handle_request(&mut self, id: RequestId, request: Request, now: Now) {
+        self.now = now.instant;
+        match request {
+            Request::Broadcast(payload) => {
+                let reply = Reply::Broadcast(self.broadcast(payload, now));
+                self.out.push(Output::Reply(id, reply));
+            }
+            Request::Members => {
+                let members = self.roster.members().map(MemberInfo::of).collect();
+                self.out.push(Output::Reply(id, Reply::Members(members)));
+            }
+            Request::Neighbors => {
+                let neighbors = self.overlay.neighbors().collect();
+                self.out.push(Output::Reply(id, Reply::Neighbors(neighbors)));
+            }
+            Request::Leave => self.leave(now),
+        }
+        self.settle(now);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.now = now.instant;
+        for (conn, lost) in self.connections.handle_timeout(now, &mut self.out) {
+            self.connection_is_gone(conn, &lost, "silent for too long", now);
+        }
+        self.probes.handle_timeout(&mut self.connections, now, &mut self.out);
+        self.with_suspicions(now, Suspicions::handle_timeout);
+        self.gossip.handle_timeout(now.instant);
+        self.drop_undocumented(now);
+        self.judge_strangers(now);
+        self.life_timeout(now);
+        self.settle(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.next_deadline(self.now)
+    }
+}
+
+impl Peer {
+    fn handle_ready(&mut self, ready: Ready, now: Now) {
+        self.probes.handle_ready(ready.conn, &mut self.out);
+        self.with_suspicions(now, |suspicions, with| suspicions.handle_ready(ready.conn, with));
+        match ready.purpose {
+            Purpose::Link => self.link_is_ready(ready, now),
+            Purpose::Register => {
+                if let Some(seat) = self.electorate.seat_of(&ready.remote) {
+                    self.seats.handle_ready(seat);
+                    let seed = self.party(ready.remote);
+                    self.out.event(Event::SeedConnected(seed));
+                    self.resume_session(ready.conn);
+                }
+            }
+            Purpose::Probe | Purpose::Testify => {}
+        }
+    }
+
+    fn connection_is_gone(&mut self, conn: ConnId, closed: &Conn, cause: &str, now: Now) {
+        let node = closed.remote;
+        let cause = closed.goodbye.as_ref().map_or_else(|| cause.to_owned(), ToString::to_string);
+        match closed.purpose {
+            Some(Purpose::Link) if self.links.get(&node).is_some_and(|link| link.conn == conn) => {
+                let was_up = self.is_up(node, conn);
+                self.link_is_down(node, cause.clone(), now);
+                if was_up && closed.goodbye.is_none() && !self.is_ending() {
+                    self.suspect(node, &cause, now);
+                }
+            }
+            Some(Purpose::Register) => {
+                if let Some(seat) = self.electorate.seat_of(&node).filter(|_| closed.role.is_some()) {
+                    self.seats.handle_lost(seat, now.instant);
+                    let seed = self.party(node);
+                    self.out.event(Event::SeedLost { seed, cause });
+                    self.request_is_lost(conn, now);
+                }
+            }
+            _ => {}
+        }
+    }
+}

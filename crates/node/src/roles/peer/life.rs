@@ -1,0 +1,304 @@
+//! A peer's way in, out and back in: records, attempts, incarnations.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quorate_consensus::{Departure, Digest, Entry, NodeId, Now, Proof, Record, Standing};
+
+use super::Peer;
+use crate::config::Options;
+use crate::event::{Event, Way};
+use crate::protocol::{Goodbye, Message, Refusal};
+use crate::roles::connections::BackOff;
+use crate::roles::{ConnId, Output, earlier, roster_sync};
+
+/// How long, over the council's own deadline, a seed may take to answer a registration.
+const ANSWER_SLACK: Duration = Duration::from_secs(2);
+
+/// The first and the longest pause after a registration failed.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+
+/// How long a leaver waits for a seed's acknowledgement.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many of its own attempts a peer recognises; older ones it takes for another life's.
+const RECORDS_MAX: usize = 64;
+
+/// Where a peer stands with itself.
+#[derive(Debug)]
+enum Phase {
+    /// Not a member; a request may be under way.
+    Joining { request: Option<(ConnId, Instant)> },
+    /// A member, by this certificate.
+    Member(Arc<Proof>),
+    /// Evicted, and told not to come back.
+    Out,
+    /// Its departure is signed and waits for a seed to say it knows.
+    Leaving { until: Instant },
+    /// It has left.
+    Ended,
+}
+
+/// One node's lives.
+#[derive(Debug)]
+pub(super) struct Life {
+    endpoints: Vec<String>,
+    pub(super) incarnation: u64,
+    attempt: u64,
+    /// The digests of this life's records: an admission of another one is an earlier process's.
+    records: Vec<Digest>,
+    phase: Phase,
+    back_off: BackOff,
+    patience: Duration,
+}
+
+impl Life {
+    pub(super) fn new(endpoints: Vec<String>, options: &Options) -> Self {
+        Self {
+            endpoints,
+            incarnation: 1,
+            attempt: 0,
+            records: Vec::new(),
+            phase: Phase::Joining { request: None },
+            back_off: BackOff::default(),
+            patience: options.council.deadline + ANSWER_SLACK,
+        }
+    }
+
+    /// The certificate by which it is in.
+    pub(super) const fn passport(&self) -> Option<&Arc<Proof>> {
+        match &self.phase {
+            Phase::Member(proof) => Some(proof),
+            _ => None,
+        }
+    }
+
+    /// What probes are answered with: the record it last signed.
+    pub(super) fn record(&self) -> Option<Digest> {
+        self.records.last().copied()
+    }
+
+    pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        match &self.phase {
+            Phase::Joining { request: None } => self.back_off.wait(now),
+            Phase::Joining { request: Some((_, until)) } | Phase::Leaving { until } => Some(*until),
+            Phase::Member(_) | Phase::Out | Phase::Ended => None,
+        }
+    }
+
+    /// A life before this one is known to have ended, or to be somebody else's: take the next.
+    fn begin_after(&mut self, incarnation: u64) {
+        self.incarnation = incarnation.saturating_add(1);
+        self.records.clear();
+        self.phase = Phase::Joining { request: None };
+        self.back_off.reset();
+    }
+}
+
+impl Peer {
+    /// Sends a registration when one is due and a seed is there to take it.
+    pub(super) fn register_if_due(&mut self, now: Now) {
+        if !matches!(self.life.phase, Phase::Joining { request: None }) || !self.life.back_off.is_due(now.instant) {
+            return;
+        }
+        let sessions = self.seed_sessions();
+        if sessions.is_empty() {
+            return;
+        }
+        // Attempts go round the seeds, so one that cannot help is not asked twice in a row.
+        let turn = usize::try_from(self.life.attempt).unwrap_or_default();
+        let conn = sessions[turn % sessions.len()];
+        self.life.attempt += 1;
+        let signed = Record::sign(
+            &*self.signer,
+            self.network,
+            self.life.endpoints.clone(),
+            self.life.incarnation,
+            self.life.attempt,
+            now.unix_ms,
+        );
+        // The endpoints were checked when the peer was made.
+        let Ok(record) = signed else {
+            return;
+        };
+        if self.life.records.len() >= RECORDS_MAX {
+            self.life.records.remove(0);
+        }
+        self.life.records.push(record.hash());
+        self.life.phase = Phase::Joining {
+            request: Some((conn, now.instant + self.life.patience)),
+        };
+        self.out.event(Event::RegisterRequest {
+            candidate: self.own_party(),
+            incarnation: record.incarnation,
+            way: Way::Sent,
+        });
+        self.out.send(conn, Message::RegisterRequest(record));
+    }
+
+    pub(super) fn own_party(&self) -> crate::event::Party {
+        crate::event::Party {
+            id: self.me,
+            address: self.life.endpoints.first().cloned(),
+        }
+    }
+
+    pub(super) fn handle_refusal(&mut self, from: NodeId, refusal: Refusal, now: Now) {
+        if let Refusal::Settled(proof) = refusal {
+            self.take_in(vec![proof], from, now);
+            // Known already, it changed nothing; it still says which life comes next.
+            if let Some(entry) = self.roster.get(&self.me).cloned() {
+                self.own_standing_changed(&entry, now);
+            }
+        } else {
+            self.registration_failed(format!("seed {}: {refusal}", self.party(from)), now);
+        }
+    }
+
+    fn registration_failed(&mut self, reason: String, now: Now) {
+        if matches!(self.life.phase, Phase::Joining { .. }) {
+            self.life.phase = Phase::Joining { request: None };
+            self.life.back_off.fail(RETRY, &mut self.rng, now.instant);
+            let candidate = self.own_party();
+            self.out.event(Event::RegisterRefused { candidate, reason });
+        }
+    }
+
+    /// A seed's session is gone: a request on it will not be answered.
+    pub(super) fn request_is_lost(&mut self, conn: ConnId, now: Now) {
+        if matches!(&self.life.phase, Phase::Joining { request: Some((asked, _)) } if *asked == conn) {
+            self.registration_failed("the seed's connection was lost".to_owned(), now);
+        }
+    }
+
+    pub(super) fn own_standing_changed(&mut self, entry: &Entry, now: Now) {
+        let (key, proof) = (entry.key, &entry.proof);
+        if matches!(self.life.phase, Phase::Ended) || key.incarnation < self.life.incarnation {
+            return;
+        }
+        match key.standing {
+            Standing::Left if matches!(self.life.phase, Phase::Leaving { .. }) => self.end(),
+            _ if matches!(self.life.phase, Phase::Leaving { .. }) => {}
+            Standing::Admitted if self.life.records.contains(&key.hash) => self.joined(proof.clone(), now),
+            Standing::Evicted if !self.options.rejoin => {
+                self.life.phase = Phase::Out;
+                self.drop_all_links(now);
+                self.out.event(Event::Evicted { incarnation: key.incarnation });
+            }
+            standing => {
+                // Evicted, or a life of another process with this key: its sequence numbers are not known here.
+                self.drop_all_links(now);
+                if standing == Standing::Evicted {
+                    self.out.event(Event::Evicted { incarnation: key.incarnation });
+                }
+                self.life.begin_after(key.incarnation);
+                self.gossip.set_incarnation(self.life.incarnation);
+            }
+        }
+    }
+
+    fn joined(&mut self, proof: Arc<Proof>, now: Now) {
+        let is_news = self.life.passport().is_none();
+        self.life.phase = Phase::Member(proof.clone());
+        self.life.back_off.reset();
+        if is_news {
+            let incarnation = self.life.incarnation;
+            self.out.event(Event::Joined { incarnation });
+            for conn in self.seed_sessions() {
+                self.resume_session(conn);
+            }
+            self.open_links(now);
+        }
+    }
+
+    /// Shows a seed that this is a member, and asks for what it missed.
+    pub(super) fn resume_session(&mut self, conn: ConnId) {
+        if let Some(proof) = self.life.passport().cloned() {
+            self.out.send(conn, Message::Passport(proof));
+            self.out.send(conn, Message::Roster(roster_sync::begin(&self.roster)));
+            let degree = u32::try_from(self.overlay.degree()).unwrap_or(u32::MAX);
+            self.out.send(conn, Message::LinkCount(degree));
+        }
+    }
+
+    fn drop_all_links(&mut self, now: Now) {
+        let links: Vec<(NodeId, ConnId)> = self.links.iter().map(|(node, link)| (*node, link.conn)).collect();
+        for (node, conn) in links {
+            self.link_is_down(node, "this node is no member any more".to_owned(), now);
+            self.connections.close(conn, Goodbye::Leaving, &mut self.out);
+        }
+    }
+
+    /// Signs the departure, spreads it, and waits a moment for a seed to know.
+    pub(super) fn leave(&mut self, now: Now) {
+        let admission = self.life.passport().map(|proof| proof.certificate().clone());
+        let departure = admission.and_then(|admission| Departure::sign(&*self.signer, admission));
+        let Some(departure) = departure else {
+            self.end();
+            return;
+        };
+        let until = now.instant + LEAVE_PATIENCE;
+        self.life.phase = Phase::Leaving { until };
+        let sessions = self.seed_sessions();
+        let is_alone = sessions.is_empty();
+        self.out.send_all(sessions, Message::Departure(departure.clone()));
+        self.publish_standing(&Proof::Departure(departure), now);
+        while let Some(output) = self.gossip.poll_output() {
+            self.carry_out(output, now);
+        }
+        if is_alone {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if matches!(self.life.phase, Phase::Ended) {
+            return;
+        }
+        self.life.phase = Phase::Ended;
+        let all: Vec<ConnId> = self.connections.all().collect();
+        for conn in all {
+            self.connections.close(conn, Goodbye::Leaving, &mut self.out);
+        }
+        self.out.event(Event::ShuttingDown);
+        self.out.push(Output::Exit);
+    }
+
+    /// Requests and departures that have waited long enough.
+    pub(super) fn life_timeout(&mut self, now: Now) {
+        match &self.life.phase {
+            Phase::Joining { request: Some((conn, until)) } if now.instant >= *until => {
+                let seed = self.connections.get(*conn).map(|conn| self.party(conn.remote).to_string());
+                let seed = seed.unwrap_or_else(|| "that was asked".to_owned());
+                self.registration_failed(format!("the seed {seed} gave no answer in time"), now);
+            }
+            Phase::Leaving { until } if now.instant >= *until => self.end(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.life.phase, Phase::Leaving { .. } | Phase::Ended)
+    }
+
+    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let links = self.links.values().filter(|link| !link.is_up).map(|link| link.deadline).min();
+        let resting = match self.life.phase {
+            Phase::Member(_) => BackOff::earliest(self.back_offs.values(), now),
+            _ => None,
+        };
+        [
+            self.life.poll_timeout(now),
+            links,
+            resting,
+            self.strangers_timeout(),
+            self.connections.poll_timeout(),
+            self.seats.poll_timeout(&self.electorate, &self.connections, now),
+            self.probes.poll_timeout(),
+            self.suspicions.poll_timeout(),
+            self.gossip.poll_timeout(),
+        ]
+        .into_iter()
+        .fold(None, earlier)
+    }
+}

@@ -1,0 +1,158 @@
+//! A peer's roster: taking proofs in, and what follows when a standing changes.
+
+use std::sync::Arc;
+
+use quorate_consensus::{Merged, NodeId, Now, Proof, ProofError, Standing, council};
+
+use super::Peer;
+use crate::event::{Event, Party};
+use crate::protocol::Goodbye;
+use crate::roles::ConnId;
+
+/// The kind of self-proving gossip that carries a standing's proof.
+pub(super) const KIND_STANDING: u8 = 1;
+
+/// Standings opened longer ago than this are no news: roster comparison spreads them, not gossip.
+const NEWS_MAX_AGE_MS: u64 = 60_000;
+
+/// How many proofs with unknown signers are kept for when the signers are met.
+const UNDECIDED_MAX: usize = 1024;
+
+impl Peer {
+
+    /// Proofs from anywhere: each is checked unless it is known, and changes follow.
+    pub(super) fn take_in(&mut self, proofs: Vec<Arc<Proof>>, from: NodeId, now: Now) {
+        let mut has_news = false;
+        for proof in proofs {
+            has_news |= self.merge(proof, true, now) == Ok(true);
+        }
+        if has_news && self.electorate.contains(&from) {
+            let mut members: Vec<Party> = self.roster.members().map(|record| self.party(record.node)).collect();
+            members.sort_by(|a, b| a.address.cmp(&b.address));
+            let from = self.party(from);
+            self.out.event(Event::PeerList { from, members });
+        }
+    }
+
+    /// Takes one proof in; `Ok(true)` when a standing changed.
+    pub(super) fn merge(&mut self, proof: Arc<Proof>, spread: bool, now: Now) -> Result<bool, ProofError> {
+        if let Some((node, key)) = proof.claims()
+            && let Some(entry) = self.roster.get(&node)
+        {
+            let votes = |proof: &Proof| proof.certificate().votes.len();
+            if entry.key > key || (entry.key == key && votes(&entry.proof) >= votes(&proof)) {
+                return Ok(false);
+            }
+        }
+        let verified = match proof.clone().verify(&self.electorate, &*self.scheme) {
+            Ok(verified) => verified,
+            Err(error) => {
+                if council::is_undecided(&error) {
+                    self.keep_undecided(proof);
+                }
+                return Err(error);
+            }
+        };
+        let node = verified.node();
+        let Merged::Changed(previous) = self.roster.merge(verified) else {
+            return Ok(false);
+        };
+        let was_member = previous.is_some_and(|entry| entry.key.standing == Standing::Admitted);
+        self.standing_changed(node, was_member, spread, now);
+        Ok(true)
+    }
+
+    pub(super) fn keep_undecided(&mut self, proof: Arc<Proof>) {
+        if let Some((node, key)) = proof.claims() {
+            let is_newer = |known: &Arc<Proof>| known.claims().is_none_or(|(_, known)| known < key);
+            let is_known = self.undecided.get(&node);
+            if is_known.map_or(self.undecided.len() < UNDECIDED_MAX, is_newer) {
+                self.undecided.insert(node, proof);
+            }
+        }
+    }
+
+    /// A voter was met: what could not be judged before may be now.
+    pub(super) fn judge_undecided(&mut self, now: Now) {
+        let undecided: Vec<_> = std::mem::take(&mut self.undecided).into_values().collect();
+        for proof in undecided {
+            // Still undecided, it is kept again; false, it is gone.
+            let _merged = self.merge(proof, true, now);
+        }
+        let shown: Vec<(NodeId, ConnId, Arc<Proof>)> = self
+            .links
+            .iter_mut()
+            .filter_map(|(node, link)| Some((*node, link.conn, link.passport.take()?)))
+            .collect();
+        for (node, conn, passport) in shown {
+            self.handle_passport(conn, node, passport, now);
+        }
+    }
+
+    pub(super) fn standing_changed(&mut self, node: NodeId, was_member: bool, spread: bool, now: Now) {
+        let Some(entry) = self.roster.get(&node).cloned() else {
+            return;
+        };
+        self.suspicions.handle_standing(&node, &self.roster);
+        let member = self.party(node);
+        let (votes, quorum) = (entry.proof.certificate().votes.len(), self.electorate.quorum());
+        match entry.key.standing {
+            Standing::Admitted => {
+                if node != self.me {
+                    self.overlay.insert_member(node);
+                }
+                self.out.event(Event::Admitted {
+                    member,
+                    incarnation: entry.key.incarnation,
+                    votes,
+                    quorum,
+                    seeds: self.electorate.seats().len(),
+                });
+            }
+            Standing::Evicted => {
+                self.forget_member(node, Goodbye::NotAMember(entry.proof.clone()), now);
+                self.out.event(Event::DeadConfirmed {
+                    member,
+                    incarnation: entry.key.incarnation,
+                    votes,
+                    quorum,
+                });
+            }
+            Standing::Left => {
+                self.forget_member(node, Goodbye::NotAMember(entry.proof.clone()), now);
+                if was_member {
+                    self.out.event(Event::Left(member));
+                }
+            }
+        }
+        if node == self.me {
+            self.own_standing_changed(&entry, now);
+        }
+        if spread && now.unix_ms.saturating_sub(entry.proof.certificate().proposal.opened_ms()) <= NEWS_MAX_AGE_MS
+            || matches!(*entry.proof, Proof::Departure(_)) && spread
+        {
+            self.publish_standing(&entry.proof, now);
+        }
+        self.judge_strangers(now);
+    }
+
+    pub(super) fn publish_standing(&mut self, proof: &Proof, now: Now) {
+        // A proof that was decoded encodes; one over the gossip limit travels by roster comparison alone.
+        if let Ok(body) = self.options.format.encode(proof) {
+            let _published = self.gossip.publish_proof(KIND_STANDING, body, now.instant);
+        }
+    }
+
+    pub(super) fn forget_member(&mut self, node: NodeId, goodbye: Goodbye, now: Now) {
+        self.overlay.remove_member(node);
+        self.back_offs.remove(&node);
+        if let Some(conn) = self.links.get(&node).map(|link| link.conn) {
+            self.link_is_down(node, goodbye.to_string(), now);
+            self.connections.close(conn, goodbye.clone(), &mut self.out);
+        }
+        let others: Vec<ConnId> = self.connections.to(node).collect();
+        for conn in others {
+            self.connections.close(conn, goodbye.clone(), &mut self.out);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Rosters that find and mend their difference: digest, buckets, keys, proofs.
+//!
+//! Stateless: each message is answered from the roster as it is, so it may be lost, repeated or interleaved with others
+//! without harm. Merging is the roster's; only the talk is here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use quorate_consensus::{BUCKETS, NodeId, Proof, Roster, StandingKey};
+
+use crate::protocol::{LIST_MAX, RosterMessage};
+
+/// How many proofs go into one message: at some 700 bytes each, well under the frame limit even with many signatures.
+const PROOFS_PER_MESSAGE: usize = 128;
+
+/// What to say first, to start a comparison.
+pub fn begin(roster: &Roster) -> RosterMessage {
+    RosterMessage::Digest(roster.digest())
+}
+
+/// What to answer, and the proofs to take in.
+///
+/// # Errors
+/// What was wrong with the message.
+pub fn answer(roster: &Roster, message: RosterMessage) -> Result<(Vec<RosterMessage>, Vec<Arc<Proof>>), String> {
+    match message {
+        RosterMessage::Digest(digest) if digest == roster.digest() => Ok((Vec::new(), Vec::new())),
+        RosterMessage::Digest(_) => {
+            let buckets = roster.bucket_digests().collect();
+            Ok((vec![RosterMessage::Buckets(buckets)], Vec::new()))
+        }
+        RosterMessage::Buckets(theirs) => {
+            if theirs.len() != BUCKETS {
+                return Err(format!("expected {BUCKETS} bucket digests, got {}", theirs.len()));
+            }
+            let differing = roster
+                .bucket_digests()
+                .zip(theirs)
+                .zip(0..=u8::MAX)
+                .filter(|((ours, theirs), _)| ours != theirs)
+                .map(|(_, bucket)| bucket);
+            Ok((keys(roster, differing), Vec::new()))
+        }
+        RosterMessage::Keys { buckets, keys } => {
+            if keys.len() > LIST_MAX.max(roster.len()) {
+                return Err(format!("expected at most {LIST_MAX} keys, got {}", keys.len()));
+            }
+            Ok((compare(roster, &buckets, keys), Vec::new()))
+        }
+        RosterMessage::Want(nodes) => {
+            if nodes.len() > LIST_MAX {
+                return Err(format!("expected at most {LIST_MAX} nodes, got {}", nodes.len()));
+            }
+            Ok((proofs(roster, nodes), Vec::new()))
+        }
+        RosterMessage::Proofs(proofs) => {
+            if proofs.len() > LIST_MAX {
+                return Err(format!("expected at most {LIST_MAX} proofs, got {}", proofs.len()));
+            }
+            Ok((Vec::new(), proofs))
+        }
+    }
+}
+
+/// The keys of these buckets, whole buckets at a time, as few messages as the limit allows.
+fn keys(roster: &Roster, buckets: impl Iterator<Item = u8>) -> Vec<RosterMessage> {
+    let mut messages = Vec::new();
+    let (mut some, mut keys): (Vec<u8>, Vec<(NodeId, StandingKey)>) = Default::default();
+    for bucket in buckets {
+        let of_bucket: Vec<_> = roster.bucket(bucket).map(|(node, entry)| (*node, entry.key)).collect();
+        if !some.is_empty() && keys.len() + of_bucket.len() > LIST_MAX {
+            let (buckets, keys) = (std::mem::take(&mut some), std::mem::take(&mut keys));
+            messages.push(RosterMessage::Keys { buckets, keys });
+        }
+        some.push(bucket);
+        keys.extend(of_bucket);
+    }
+    if !some.is_empty() {
+        messages.push(RosterMessage::Keys { buckets: some, keys });
+    }
+    messages
+}
+
+fn compare(roster: &Roster, buckets: &[u8], keys: Vec<(NodeId, StandingKey)>) -> Vec<RosterMessage> {
+    let theirs: std::collections::BTreeMap<NodeId, StandingKey> = keys.into_iter().collect();
+    let want: Vec<NodeId> = theirs
+        .iter()
+        .filter(|(node, key)| roster.get(node).is_none_or(|entry| entry.key < **key))
+        .map(|(node, _)| *node)
+        .collect();
+    let buckets: BTreeSet<u8> = buckets.iter().copied().collect();
+    let give = buckets
+        .into_iter()
+        .flat_map(|bucket| roster.bucket(bucket))
+        .filter(|(node, entry)| theirs.get(node).is_none_or(|key| *key < entry.key))
+        .map(|(node, _)| *node);
+    let mut messages = proofs(roster, give);
+    messages.extend(want.chunks(LIST_MAX).map(|want| RosterMessage::Want(want.to_vec())));
+    messages
+}
+
+fn proofs(roster: &Roster, nodes: impl IntoIterator<Item = NodeId>) -> Vec<RosterMessage> {
+    let proofs: Vec<Arc<Proof>> = nodes
+        .into_iter()
+        .filter_map(|node| roster.get(&node))
+        .map(|entry| entry.proof.clone())
+        .collect();
+    let messages = proofs.chunks(PROOFS_PER_MESSAGE);
+    messages.map(|some| RosterMessage::Proofs(some.to_vec())).collect()
+}

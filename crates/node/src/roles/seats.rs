@@ -1,0 +1,144 @@
+//! The seeds as a node dials them: one seat each, redialled for ever.
+//!
+//! A seat whose identity is not pinned takes the one met by this node's own first dial to that line; hearsay binds
+//! nothing, and a later change is an error. Host names are resolved anew at every dial.
+
+use std::time::{Duration, Instant};
+
+use quorate_consensus::{Electorate, ElectorateError, NodeId};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::connections::{BackOff, Connections};
+use super::{DialError, DialId, Outbox};
+use crate::event::Event;
+use crate::protocol::Purpose;
+
+#[derive(Debug, Default)]
+struct Seat {
+    dial: Option<DialId>,
+    back_off: BackOff,
+    /// Told once per change, not at every dial.
+    mismatch_told: bool,
+}
+
+/// The seats of the electorate, in its order.
+#[derive(Debug)]
+pub struct Seats {
+    purpose: Purpose,
+    own: Option<usize>,
+    redial: (Duration, Duration),
+    seats: Vec<Seat>,
+    rng: ChaCha8Rng,
+}
+
+impl Seats {
+    /// Seats to dial for a purpose; `own` is not dialled.
+    pub fn new(purpose: Purpose, count: usize, own: Option<usize>, redial: (Duration, Duration), seed: u64) -> Self {
+        Self {
+            purpose,
+            own,
+            redial,
+            seats: std::iter::repeat_with(Seat::default).take(count).collect(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        }
+    }
+
+    /// Dials every seat that is not connected and whose pause is over.
+    pub fn dial_due(&mut self, electorate: &Electorate, connections: &mut Connections, now: Instant, out: &mut Outbox) {
+        for (index, (seat, place)) in self.seats.iter_mut().zip(electorate.seats()).enumerate() {
+            let is_connected = place
+                .voter
+                .is_some_and(|voter| connections.find(voter, self.purpose).is_some());
+            if self.own != Some(index) && seat.dial.is_none() && !is_connected && seat.back_off.is_due(now) {
+                let endpoints = vec![place.name.clone()];
+                seat.dial = Some(connections.dial(self.purpose, endpoints, place.voter, out));
+            }
+        }
+    }
+
+    /// Dials seats with unknown voters now: one of them may just have dialled this node.
+    pub fn hurry(&mut self, electorate: &Electorate) {
+        for (seat, place) in self.seats.iter_mut().zip(electorate.seats()) {
+            if place.voter.is_none() {
+                seat.back_off.reset();
+            }
+        }
+    }
+
+    /// Whether a dial is one of these; if so, which seat answered and whether that binds it anew.
+    pub fn handle_connected(
+        &mut self,
+        dial: DialId,
+        remote: NodeId,
+        now: Instant,
+        mut bind: impl FnMut(usize, NodeId) -> Result<bool, ElectorateError>,
+    ) -> Option<(usize, Result<bool, ElectorateError>)> {
+        let (index, seat) = self.of(dial)?;
+        seat.dial = None;
+        let bound = bind(index, remote);
+        // Paces reconnecting to a seed that closes at once; `connected` lifts it.
+        let redial = self.redial;
+        self.seats[index].back_off.fail(redial, &mut self.rng, now);
+        Some((index, bound))
+    }
+
+    /// The seat's session is ready.
+    pub fn handle_ready(&mut self, index: usize) {
+        self.seats[index].back_off.reset();
+        self.seats[index].mismatch_told = false;
+    }
+
+    /// A seat's session is gone: a pause before the next dial, so that a seed that closes at once is not hammered.
+    pub fn handle_lost(&mut self, index: usize, now: Instant) {
+        self.seats[index].back_off.fail(self.redial, &mut self.rng, now);
+    }
+
+    /// Whether a failed dial was one of these.
+    pub fn handle_dial_failed(
+        &mut self,
+        dial: DialId,
+        error: &DialError,
+        now: Instant,
+        electorate: &Electorate,
+        out: &mut Outbox,
+    ) -> bool {
+        let redial = self.redial;
+        let Some((index, seat)) = self.of(dial) else {
+            return false;
+        };
+        seat.dial = None;
+        if let DialError::WrongIdentity { expected, found, .. } = error
+            && !std::mem::replace(&mut seat.mismatch_told, true)
+        {
+            out.event(Event::SeedIdentityChanged {
+                address: electorate.seats()[index].name.clone(),
+                expected: *expected,
+                found: found.to_string(),
+            });
+        }
+        self.seats[index].back_off.fail(redial, &mut self.rng, now);
+        true
+    }
+
+    /// When a seat that is not connected may be dialled.
+    pub fn poll_timeout(&self, electorate: &Electorate, connections: &Connections, now: Instant) -> Option<Instant> {
+        let waiting = self
+            .seats
+            .iter()
+            .zip(electorate.seats())
+            .filter(|(seat, place)| {
+                let is_connected = |voter| connections.find(voter, self.purpose).is_some();
+                seat.dial.is_none() && !place.voter.is_some_and(is_connected)
+            })
+            .map(|(seat, _)| &seat.back_off);
+        BackOff::earliest(waiting, now)
+    }
+
+    fn of(&mut self, dial: DialId) -> Option<(usize, &mut Seat)> {
+        self.seats
+            .iter_mut()
+            .enumerate()
+            .find(|(_, seat)| seat.dial == Some(dial))
+    }
+}

@@ -1,0 +1,122 @@
+//! Dialling: endpoints in order, names resolved each time, TLS, and the right key at the other end.
+
+use std::time::Duration;
+
+use quorate_consensus::NodeId;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use super::tls::{self, TlsConfig};
+use crate::roles::DialError;
+
+/// How long one address may take to accept a connection, and then to finish the handshake.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
+
+/// How many addresses of one name are tried.
+const ADDRESSES_MAX: usize = 4;
+
+/// A connection under TLS, with the other end's proven key and the address it was reached at.
+pub(crate) struct Secured {
+    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) remote: NodeId,
+    pub(crate) address: String,
+}
+
+/// Dials the endpoints in order until one answers with the expected key.
+pub(crate) async fn dial(
+    tls: TlsConfig,
+    endpoints: Vec<String>,
+    expect: Option<NodeId>,
+) -> Result<Secured, DialError> {
+    let mut last = DialError::Unreachable("no endpoint to dial".to_owned());
+    for endpoint in endpoints {
+        match dial_one(&tls, &endpoint, expect).await {
+            Ok(secured) => return Ok(secured),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn dial_one(tls: &TlsConfig, endpoint: &str, expect: Option<NodeId>) -> Result<Secured, DialError> {
+    let unreachable = |what: &dyn std::fmt::Display| DialError::Unreachable(format!("{endpoint}: {what}"));
+    let addresses = timeout(CONNECT_MAX, tokio::net::lookup_host(endpoint))
+        .await
+        .map_err(|_| unreachable(&"the name was not resolved in time"))?
+        .map_err(|error| unreachable(&error))?;
+    let mut last = unreachable(&"the name has no address");
+    for address in addresses.take(ADDRESSES_MAX) {
+        let stream = match timeout(CONNECT_MAX, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                last = unreachable(&error);
+                continue;
+            }
+            Err(_) => {
+                last = unreachable(&"no answer in time");
+                continue;
+            }
+        };
+        // Small messages that wait for answers: delay nothing. A socket that refuses still works.
+        let _nodelay = stream.set_nodelay(true);
+        let name = tls::server_name().map_err(|error| unreachable(&error))?;
+        let connecting = TlsConnector::from(tls.client.clone()).connect(name, stream);
+        let stream = match timeout(HANDSHAKE_MAX, connecting).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                last = unreachable(&format_args!("TLS: {error}"));
+                continue;
+            }
+            Err(_) => {
+                last = unreachable(&"it accepts connections but does not answer");
+                continue;
+            }
+        };
+        let Some(remote) = peer_of(stream.get_ref().1.peer_certificates()) else {
+            last = unreachable(&"it showed no Ed25519 key");
+            continue;
+        };
+        if let Some(expected) = expect
+            && expected != remote
+        {
+            last = DialError::WrongIdentity {
+                address: endpoint.to_owned(),
+                expected,
+                found: remote,
+            };
+            continue;
+        }
+        return Ok(Secured {
+            stream: stream.into(),
+            remote,
+            address: endpoint.to_owned(),
+        });
+    }
+    Err(last)
+}
+
+/// The other half: secures a connection that was accepted.
+pub(crate) async fn accept(tls: TlsConfig, stream: TcpStream, address: String) -> Result<Secured, String> {
+    let _nodelay = stream.set_nodelay(true);
+    let accepting = TlsAcceptor::from(tls.server).accept(stream);
+    let stream = timeout(HANDSHAKE_MAX, accepting)
+        .await
+        .map_err(|_| format!("{address}: no TLS handshake within {HANDSHAKE_MAX:?}"))?
+        .map_err(|error| format!("{address}: TLS: {error}"))?;
+    let remote = peer_of(stream.get_ref().1.peer_certificates())
+        .ok_or_else(|| format!("{address}: it showed no Ed25519 key"))?;
+    Ok(Secured {
+        stream: stream.into(),
+        remote,
+        address,
+    })
+}
+
+fn peer_of(certificates: Option<&[rustls::pki_types::CertificateDer<'_>]>) -> Option<NodeId> {
+    match certificates? {
+        [spki] => tls::node_id(spki),
+        _ => None,
+    }
+}

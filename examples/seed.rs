@@ -1,0 +1,90 @@
+//! A seed: votes on who enters and who is thrown out.
+//!
+//! ```text
+//! cargo run --release --example seed 127.0.0.1 5010
+//! ```
+//!
+//! Start one per line of `config.csv`, in any order. Expect `Connected to seed …` for each other seed, and, when peers
+//! come, `REGISTER_REQUEST`, `REGISTER_PROPOSAL`, `REGISTER_VOTE` and `REGISTER committed`, here and in
+//! `outputfile_seed_<port>.txt`. Ctrl+C ends it; what it knows is kept under `--data`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use quorate_examples::{Log, exit, leave_on_signal, log_to_the_end, trace_as_asked};
+use quorate_node::{Identity, Node, SeedLine, SeedList};
+
+/// A seed of a Quorate network.
+#[derive(Parser)]
+struct Args {
+    /// The address to listen at, as in the seed list.
+    ip: IpAddr,
+    /// The port to listen at, as in the seed list.
+    port: u16,
+    /// The seed list.
+    #[arg(long, default_value = "config.csv")]
+    config: PathBuf,
+    /// Where to keep the key and the store [default: data/seed-<port>].
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Write this seed's identity into the seed list, so that nobody has to trust a first contact, and exit.
+    #[arg(long)]
+    init: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    trace_as_asked();
+    exit(run(Args::parse()).await)
+}
+
+async fn run(args: Args) -> Result<(), String> {
+    let seeds = SeedList::load(&args.config).map_err(|error| error.to_string())?;
+    let data = args
+        .data
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!("data/seed-{}", args.port)));
+    let listen = SocketAddr::new(args.ip, args.port);
+    if args.init {
+        return init(&args, listen, &data, &seeds);
+    }
+    let node = Node::seed(listen, seeds.clone())
+        .data(&data)
+        .spawn()
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut log = Log::open(format!("outputfile_seed_{}.txt", args.port))?;
+    let count = seeds.lines().len();
+    log.line(format_args!(
+        "Seed {} listens at {}; {} of {count} seeds decide",
+        node.id(),
+        node.address(),
+        count / 2 + 1
+    ));
+    let events = node.events();
+    leave_on_signal(node);
+    log_to_the_end(events, &mut log).await;
+    Ok(())
+}
+
+/// Pins this seed's identity in the seed list.
+fn init(args: &Args, listen: SocketAddr, data: &std::path::Path, seeds: &SeedList) -> Result<(), String> {
+    let address = listen.to_string();
+    if seeds.position(&address).is_none() {
+        return Err(format!("{address} is not in {}", args.config.display()));
+    }
+    let (identity, _) = Identity::load_or_create(data.join("key")).map_err(|error| error.to_string())?;
+    let lines = seeds.lines().iter().map(|line| SeedLine {
+        pin: if line.address == address { Some(identity.id()) } else { line.pin },
+        ..line.clone()
+    });
+    let list = SeedList::new(lines).map_err(|error| error.to_string())?;
+    let fresh = args.config.with_extension("csv.new");
+    std::fs::write(&fresh, list.to_string())
+        .and_then(|()| std::fs::rename(&fresh, &args.config))
+        .map_err(|error| format!("cannot write {}: {error}", args.config.display()))?;
+    println!("{address} is {}, pinned in {}", identity.id(), args.config.display());
+    Ok(())
+}
