@@ -225,7 +225,7 @@ pub struct Options {
     /// How long the other end of a new connection has for its hello. Default 5 s.
     pub hello_timeout: Duration,
     /// The first and the longest pause before a failed dial is tried again; it doubles in between, with jitter.
-    /// Default 100 ms and 5 s.
+    /// Default 100 ms and 2 s.
     pub redial: (Duration, Duration),
     /// How often a session between a peer and a seed, or two seeds, is checked for life; silent for five such spans, it
     /// is closed. Default 1 s.
@@ -253,14 +253,18 @@ impl Default for Options {
             format: Format::default(),
             probe_timeout: Duration::from_secs(1),
             hello_timeout: Duration::from_secs(5),
-            redial: (Duration::from_millis(100), Duration::from_secs(5)),
+            redial: (Duration::from_millis(100), Duration::from_secs(2)),
             session_ping: Duration::from_secs(1),
             orphan_after: Duration::from_secs(2),
             connections_max: (4096, 16),
             council: council::Config::default(),
             overlay: overlay::Config::default(),
             gossip: gossip::Config::default(),
-            inquiry: gossip::InquiryConfig::default(),
+            // The next in rank acts when the first has had time for its probe and its panel's.
+            inquiry: gossip::InquiryConfig {
+                rank_delay: Duration::from_millis(1500),
+                ..gossip::InquiryConfig::default()
+            },
             rejoin: true,
         }
     }

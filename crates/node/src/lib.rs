@@ -1,5 +1,6 @@
 //! Quorate nodes: identity, TLS links, roles and their runtime.
 
+pub mod client;
 pub mod config;
 mod error;
 pub mod event;
@@ -17,4 +18,5 @@ pub use event::{Delivery, Event, MemberInfo, Party};
 pub use identity::{Identity, IdentityError};
 pub use node::{Builder, Events, Node, PeerKind, SeedKind};
 pub use quorate_consensus::NodeId;
+pub use {quorate_consensus as consensus, quorate_gossip as gossip};
 pub use roles::RequestError;

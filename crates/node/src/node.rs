@@ -59,6 +59,7 @@ pub enum SeedKind {}
 #[must_use]
 pub struct Builder<K> {
     listen: SocketAddr,
+    listener: Option<std::net::TcpListener>,
     advertise: Vec<String>,
     seeds: SeedList,
     identity: Option<Identity>,
@@ -161,6 +162,7 @@ impl<K> Builder<K> {
     fn new(listen: SocketAddr, seeds: SeedList) -> Self {
         Self {
             listen,
+            listener: None,
             advertise: Vec::new(),
             seeds,
             identity: None,
@@ -173,6 +175,13 @@ impl<K> Builder<K> {
     /// The key to be known by. By default the one in the data directory, or without one a new key at every start.
     pub fn identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
+        self
+    }
+
+    /// A socket that listens already, in place of a new one at the address: who lets the system choose ports knows them
+    /// before the seed list is written.
+    pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.listener = Some(listener);
         self
     }
 
@@ -207,8 +216,15 @@ impl<K> Builder<K> {
         }
     }
 
-    fn bind(&self) -> Result<(TcpListener, SocketAddr), StartError> {
+    fn bind(&mut self) -> Result<(TcpListener, SocketAddr), StartError> {
+        let given = self.listener.take();
         let bind = || {
+            if let Some(given) = given {
+                given.set_nonblocking(true)?;
+                let listener = TcpListener::from_std(given)?;
+                let address = listener.local_addr()?;
+                return Ok((listener, address));
+            }
             let socket = if self.listen.is_ipv4() {
                 TcpSocket::new_v4()
             } else {
@@ -245,7 +261,7 @@ impl Builder<PeerKind> {
     /// # Errors
     /// When it cannot listen, or its key, the seed list or an option cannot be used.
     #[expect(clippy::unused_async, reason = "spawning needs a runtime, which an async function makes sure of")]
-    pub async fn spawn(self) -> Result<Node, StartError> {
+    pub async fn spawn(mut self) -> Result<Node, StartError> {
         let (identity, _) = self.load_identity()?;
         let tls = TlsConfig::new(&identity)?;
         let (listener, address) = self.bind()?;
@@ -275,7 +291,7 @@ impl Builder<SeedKind> {
     ///
     /// # Errors
     /// When it cannot listen or is not on the seed list, or its key, store or an option cannot be used.
-    pub async fn spawn(self) -> Result<Node, StartError> {
+    pub async fn spawn(mut self) -> Result<Node, StartError> {
         let (identity, is_old) = self.load_identity()?;
         let tls = TlsConfig::new(&identity)?;
         let (listener, address) = self.bind()?;

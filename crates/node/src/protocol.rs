@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use quorate_consensus::{
-    DeadReport, Departure, Digest, Inquiry, NetworkId, NodeId, Proof, Record, StandingKey, Testimony, council,
+    DeadReport, Departure, Digest, Inquiry, NetworkId, NodeId, Proof, ProposeError, Record, StandingKey, Testimony, council,
 };
 use quorate_gossip as gossip;
 use quorate_wire::Format;
@@ -225,17 +225,20 @@ pub enum Refusal {
     Settled(Arc<Proof>),
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Refusal {
+    /// In words, with nodes by the names that `name` gives them.
+    pub fn describe(&self, name: impl Fn(NodeId) -> String) -> String {
         match self {
-            Self::Unacceptable(why) => f.write_str(why),
+            Self::Unacceptable(why) => why.clone(),
             Self::Defeated(noes) => {
-                f.write_str("voted down")?;
-                noes.iter()
-                    .try_for_each(|(voter, reason)| write!(f, "; {} says: {reason}", voter.short()))
+                let noes: Vec<String> = noes
+                    .iter()
+                    .map(|(voter, reason)| format!("{} says: {reason}", name(*voter)))
+                    .collect();
+                format!("voted down; {}", noes.join("; "))
             }
-            Self::Expired { silent } => write!(f, "no quorum by the deadline; no vote from {}", silent.join(", ")),
-            Self::Settled(_) => f.write_str("another standing stands against it"),
+            Self::Expired { silent } => format!("no quorum by the deadline; no vote from {}", silent.join(", ")),
+            Self::Settled(proof) => ProposeError::Settled(proof.clone()).to_string(),
         }
     }
 }

@@ -105,6 +105,7 @@ pub enum DialError {
 /// What the runtime is to do.
 #[derive(Debug)]
 #[must_use]
+#[expect(clippy::large_enum_variant, reason = "an output is moved once and never stored in numbers")]
 pub enum Output {
     /// Connect to one of the endpoints, tried in order; answer with `handle_connected` or `handle_dial_failed`.
     Dial {

@@ -51,8 +51,11 @@ pub(crate) struct Resources {
     pub(crate) requests: mpsc::Receiver<Asked>,
     pub(crate) events: broadcast::Sender<Event>,
     /// Without a store, writes are durable as far as this node cares.
-    pub(crate) store: Option<(StoreSender<(WriteId, Stored)>, mpsc::UnboundedReceiver<Written>)>,
+    pub(crate) store: Option<(Writes, mpsc::UnboundedReceiver<Written>)>,
 }
+
+/// Where writes go.
+pub(crate) type Writes = StoreSender<(WriteId, Stored)>;
 
 /// A write's end.
 pub(crate) type Written = (WriteId, Result<(), String>);
@@ -74,7 +77,7 @@ struct Runtime<R> {
     next_conn: u64,
     next_request: u64,
     events: broadcast::Sender<Event>,
-    writes: Option<StoreSender<(WriteId, Stored)>>,
+    writes: Option<Writes>,
     inbox: Arc<Semaphore>,
     incoming: mpsc::UnboundedSender<Incoming>,
     opened: mpsc::UnboundedSender<Opened>,

@@ -222,7 +222,7 @@ impl Store {
             let mut meta = transaction.open_table(META)?;
             if is_new {
                 meta.insert("schema", &SCHEMA.to_be_bytes()[..])?;
-                meta.insert("network", &network.as_ref()[..])?;
+                meta.insert("network", network.as_ref())?;
             }
             let get = |key: &str| -> Result<Vec<u8>, Box<dyn std::error::Error>> {
                 let value = meta.get(key)?;

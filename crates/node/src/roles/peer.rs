@@ -141,15 +141,13 @@ impl Peer {
         now: Now,
         act: impl FnOnce(&mut Suspicions, &mut Surroundings<'_>) -> T,
     ) -> T {
-        let seeds: Vec<NodeId> = self.electorate.voters().collect();
         act(
             &mut self.suspicions,
             &mut Surroundings {
                 signer: &*self.signer,
                 scheme: &*self.scheme,
-                network: self.network,
                 roster: &self.roster,
-                seeds: &seeds,
+                electorate: &self.electorate,
                 connections: &mut self.connections,
                 probes: &mut self.probes,
                 out: &mut self.out,
@@ -159,13 +157,7 @@ impl Peer {
     }
 
     fn party(&self, node: NodeId) -> Party {
-        match self.electorate.name_of(&node) {
-            Some(seat) => Party {
-                id: node,
-                address: Some(seat.to_owned()),
-            },
-            None => party(&self.roster, node),
-        }
+        party(&self.roster, &self.electorate, node)
     }
 
     fn seed_sessions(&self) -> Vec<ConnId> {

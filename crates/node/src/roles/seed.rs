@@ -69,6 +69,7 @@ impl Seed {
     /// # Errors
     /// When the address is not on the list, an option cannot be used, or the store holds what this network's seeds
     /// never signed.
+    #[expect(clippy::too_many_arguments, reason = "each is a plain fact of the one call that makes a seed")]
     pub fn new(
         signer: Arc<dyn Signer>,
         scheme: Arc<dyn Scheme>,
@@ -175,15 +176,13 @@ impl Seed {
     }
 
     fn with_suspicions<T>(&mut self, now: Now, act: impl FnOnce(&mut Suspicions, &mut Surroundings<'_>) -> T) -> T {
-        let seeds: Vec<NodeId> = self.council.electorate().voters().collect();
         act(
             &mut self.suspicions,
             &mut Surroundings {
                 signer: &*self.signer,
                 scheme: &*self.scheme,
-                network: self.council.electorate().network(),
                 roster: self.council.roster(),
-                seeds: &seeds,
+                electorate: self.council.electorate(),
                 connections: &mut self.connections,
                 probes: &mut self.probes,
                 out: &mut self.out,
@@ -193,13 +192,7 @@ impl Seed {
     }
 
     fn party(&self, node: NodeId) -> Party {
-        match self.council.electorate().name_of(&node) {
-            Some(seat) => Party {
-                id: node,
-                address: Some(seat.to_owned()),
-            },
-            None => party(self.council.roster(), node),
-        }
+        party(self.council.roster(), self.council.electorate(), node)
     }
 
     fn write(&mut self, stored: Stored) -> WriteId {
@@ -228,7 +221,7 @@ impl Seed {
             (Purpose::Link, Message::Council(message)) => self.handle_council(from, message, now),
             (Purpose::Link, Message::Roster(message)) => self.handle_roster(conn, message),
             (Purpose::Register, Message::RegisterRequest(record)) => self.handle_register(conn, from, record, now),
-            (Purpose::Register, Message::Passport(proof)) => self.handle_passport(conn, from, proof, now),
+            (Purpose::Register, Message::Passport(proof)) => self.handle_passport(conn, from, proof),
             (Purpose::Register, Message::Departure(departure)) => {
                 self.handle_proof(conn, Arc::new(Proof::Departure(departure)));
             }
@@ -347,7 +340,7 @@ impl Seed {
         let id = proposal.subject();
         let address = match proposal {
             Proposal::Admit(record) => record.endpoints.first().cloned(),
-            Proposal::Evict(report) => party(self.council.roster(), id)
+            Proposal::Evict(report) => self.party(id)
                 .address
                 .or_else(|| Some(report.endpoint.clone())),
             Proposal::Motion(_) => None,
@@ -373,8 +366,8 @@ impl Seed {
             council::Output::Counted { proposal, vote } => self.tell_vote(&proposal, vote),
             council::Output::Decided { proposal, decision } => self.tell_decision(&proposal, decision),
             council::Output::Committed { node, proof, previous } => {
-                let was_member = previous.is_some_and(|entry| entry.key.standing == Standing::Admitted);
-                self.announce(node, &proof, was_member, now);
+                let was = previous.map(|entry| (entry.key.incarnation, entry.key.standing));
+                self.announce(node, &proof, was, now);
             }
             council::Output::Widened { node, proof } => {
                 // So that those who know other seeds than the first signers can check it too.
@@ -415,26 +408,32 @@ impl Seed {
             council::Decision::Superseded(proof) => Refusal::Settled(proof),
             council::Decision::NotDurable => Refusal::Unacceptable("this seed cannot store the decision".to_owned()),
         };
+        let reason = refusal.describe(|node| self.party(node).to_string());
         match proposal {
             Proposal::Admit(record) => {
                 if let Some(conn) = self.candidates.remove(&record.node) {
                     self.out.event(Event::RegisterRefused {
                         candidate: self.subject(proposal),
-                        reason: refusal.to_string(),
+                        reason,
                     });
                     self.out.send(conn, Message::RegisterRefused(refusal));
                 }
             }
-            Proposal::Evict(report) => self.refuse_report(report, refusal.to_string()),
+            Proposal::Evict(report) => self.refuse_report(report, reason),
             Proposal::Motion(_) => {}
         }
     }
 
     /// A standing changed, durably: the members are told, and a node that is out is cut off.
-    fn announce(&mut self, node: NodeId, proof: &Arc<Proof>, was_member: bool, now: Now) {
+    fn announce(&mut self, node: NodeId, proof: &Arc<Proof>, was: Option<(u64, Standing)>, now: Now) {
         let Some((_, key)) = proof.claims() else {
             return;
         };
+        if was == Some((key.incarnation, key.standing)) && key.standing != Standing::Admitted {
+            // The same end, by another report: no news to anybody.
+            return;
+        }
+        let was_member = was.is_some_and(|(_, standing)| standing == Standing::Admitted);
         self.suspicions.handle_standing(&node, self.council.roster());
         let member = Party {
             id: node,

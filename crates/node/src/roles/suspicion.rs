@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_consensus::{
-    DeadReport, Finding, Inquiry as Question, NetworkId, NodeId, Now, Proof, Roster, SILENT_MAX, Scheme, Signer, Standing,
+    DeadReport, Electorate, Finding, Inquiry as Question, NodeId, Now, Proof, Roster, SILENT_MAX, Scheme, Signer, Standing,
     Testimony,
 };
 use quorate_gossip as gossip;
@@ -35,12 +35,10 @@ pub struct Surroundings<'a> {
     pub signer: &'a dyn Signer,
     /// Checks testimonies.
     pub scheme: &'a dyn Scheme,
-    /// The network.
-    pub network: NetworkId,
     /// The members.
     pub roster: &'a Roster,
-    /// The seeds known, who fill in on small panels.
-    pub seeds: &'a [NodeId],
+    /// The network and its seeds, who fill in on small panels.
+    pub electorate: &'a Electorate,
     /// The node's connections.
     pub connections: &'a mut Connections,
     /// The node's probes.
@@ -49,6 +47,12 @@ pub struct Surroundings<'a> {
     pub out: &'a mut Outbox,
     /// The time.
     pub now: Now,
+}
+
+impl Surroundings<'_> {
+    fn party(&self, node: NodeId) -> Party {
+        party(self.roster, self.electorate, node)
+    }
 }
 
 #[derive(Debug)]
@@ -164,11 +168,11 @@ impl Suspicions {
             }
             Err(own_cause) => {
                 with.out.event(Event::Suspected {
-                    suspect: party(with.roster, probed.target),
+                    suspect: with.party(probed.target),
                     cause: format!("{}; {own_cause}", case.cause),
                 });
                 let question = Question {
-                    network: with.network,
+                    network: with.electorate.network(),
                     suspect: probed.target,
                     incarnation: case.incarnation,
                     attempt: with.connections.nonce(),
@@ -178,7 +182,7 @@ impl Suspicions {
                     probed.target,
                     case.incarnation,
                     with.roster.members().map(|record| record.node),
-                    with.seeds.iter().copied(),
+                    with.electorate.voters(),
                     case.rank,
                     self.config.clone(),
                     with.now.instant,
@@ -207,7 +211,7 @@ impl Suspicions {
         let Some(record) = with.roster.member(&question.suspect) else {
             return Err("the suspect is no member here");
         };
-        if question.network != with.network || question.incarnation != record.incarnation {
+        if question.network != with.electorate.network() || question.incarnation != record.incarnation {
             return Err("the suspect is not known at that incarnation");
         }
         if question.suspect == with.signer.id() {
@@ -218,8 +222,8 @@ impl Suspicions {
         }
         let asker = with.connections.get(conn).map(|conn| conn.remote);
         with.out.event(Event::SuspectRequest {
-            suspect: party(with.roster, question.suspect),
-            other: asker.map_or_else(|| party(with.roster, question.suspect), |asker| party(with.roster, asker)),
+            suspect: with.party(question.suspect),
+            other: asker.map_or_else(|| with.party(question.suspect), |asker| with.party(asker)),
             way: Way::Received,
         });
         // Several askers about one suspect share a probe.
@@ -267,8 +271,8 @@ impl Suspicions {
         }
         testimony.verify(with.scheme).map_err(|error| error.to_string())?;
         with.out.event(Event::SuspectResponse {
-            suspect: party(with.roster, suspect),
-            witness: party(with.roster, from),
+            suspect: with.party(suspect),
+            witness: with.party(from),
             finding: testimony.finding,
             cause: testimony.cause.clone(),
             way: Way::Received,
@@ -386,11 +390,11 @@ impl Suspicions {
                     self.pause(suspect, with.now.instant);
                 }
                 InquiryOutput::Dismissed { alive } => {
-                    let names: Vec<_> = alive.iter().map(|node| party(with.roster, *node).to_string()).collect();
+                    let names: Vec<_> = alive.iter().map(|node| with.party(*node).to_string()).collect();
                     self.drop_for_now(suspect, format!("found alive by {}", names.join(", ")), with);
                 }
                 InquiryOutput::Failed { silent } => {
-                    let names: Vec<_> = silent.iter().map(|node| party(with.roster, *node).to_string()).collect();
+                    let names: Vec<_> = silent.iter().map(|node| with.party(*node).to_string()).collect();
                     self.drop_for_now(suspect, format!("no majority of its panel; silent: {}", names.join(", ")), with);
                 }
             }
@@ -398,7 +402,7 @@ impl Suspicions {
     }
 
     fn drop_for_now(&mut self, suspect: NodeId, reason: String, with: &mut Surroundings<'_>) {
-        let suspect_party = party(with.roster, suspect);
+        let suspect_party = with.party(suspect);
         with.out.event(Event::SuspicionDropped {
             suspect: suspect_party,
             reason,
@@ -443,8 +447,8 @@ impl Suspicions {
         let is_stranger = with.connections.get(conn).is_some_and(|conn| conn.purpose == Some(Purpose::Testify));
         let asker: Option<Arc<Proof>> = is_stranger.then(|| proof_of(with.signer.id())).flatten();
         with.out.event(Event::SuspectRequest {
-            suspect: party(with.roster, errand.suspect),
-            other: party(with.roster, errand.panelist),
+            suspect: with.party(errand.suspect),
+            other: with.party(errand.panelist),
             way: Way::Sent,
         });
         let inquiry = *question;
@@ -496,8 +500,8 @@ fn testify(conn: ConnId, question: Question, result: &Result<(), String>, with: 
     };
     let testimony = Testimony::sign(with.signer, question, finding, cause);
     with.out.event(Event::SuspectResponse {
-        suspect: party(with.roster, question.suspect),
-        witness: party(with.roster, with.signer.id()),
+        suspect: with.party(question.suspect),
+        witness: with.party(with.signer.id()),
         finding,
         cause: cause.to_owned(),
         way: Way::Sent,
@@ -512,9 +516,10 @@ const fn finding(finding: Finding) -> gossip::Finding {
     }
 }
 
-/// A node with the address that its standing's proof names.
-pub fn party(roster: &Roster, node: NodeId) -> Party {
-    let address = roster.get(&node).and_then(|entry| address_of(&entry.proof));
+/// A node with its address: a seed's line of the list, or what the proof of its standing names.
+pub fn party(roster: &Roster, electorate: &Electorate, node: NodeId) -> Party {
+    let of_member = || roster.get(&node).and_then(|entry| address_of(&entry.proof));
+    let address = electorate.name_of(&node).map(str::to_owned).or_else(of_member);
     Party { id: node, address }
 }
 

@@ -1,12 +1,13 @@
 //! One connection: a reader task, a writer task, and a queue between the role and the writer that is bounded in bytes.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use quorate_wire::{Format, FrameCodec};
+use quorate_wire::{Format, FrameCodec, FrameError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -35,6 +36,7 @@ const WRITE_MAX: Duration = Duration::from_secs(30);
 
 /// What a connection's tasks tell the runtime.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are frames")]
 pub(crate) enum Incoming {
     /// A frame, and its share of the inbox.
     Frame(ConnId, Frame, OwnedSemaphorePermit),
@@ -158,6 +160,10 @@ async fn read_frames(
     loop {
         let body = match frames.next().await {
             None => return "the connection was closed".to_owned(),
+            // What a process that was killed leaves behind, in rustls' words or the kernel's.
+            Some(Err(FrameError::Io(error))) if error.kind() == ErrorKind::UnexpectedEof => {
+                return "the connection broke off".to_owned();
+            }
             Some(Err(error)) => return error.to_string(),
             Some(Ok(body)) => body,
         };

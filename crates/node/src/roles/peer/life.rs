@@ -151,7 +151,8 @@ impl Peer {
                 self.own_standing_changed(&entry, now);
             }
         } else {
-            self.registration_failed(format!("seed {}: {refusal}", self.party(from)), now);
+            let why = refusal.describe(|node| self.party(node).to_string());
+            self.registration_failed(format!("seed {}: {why}", self.party(from)), now);
         }
     }
 

@@ -191,7 +191,7 @@ impl Peer {
         let Some(record) = self.roster.member(&node) else {
             return;
         };
-        let noticing = self.overlay.neighbors_of(node).into_iter().chain([self.me]);
+        let noticing = self.overlay.neighbors_of(node).chain([self.me]);
         let order = gossip::panel_order(&node, record.incarnation, noticing);
         let rank = order.iter().position(|other| *other == self.me).unwrap_or_default();
         self.with_suspicions(now, |suspicions, with| suspicions.notice(node, cause, rank, with));

@@ -57,8 +57,8 @@ impl Peer {
         let Merged::Changed(previous) = self.roster.merge(verified) else {
             return Ok(false);
         };
-        let was_member = previous.is_some_and(|entry| entry.key.standing == Standing::Admitted);
-        self.standing_changed(node, was_member, spread, now);
+        let was = previous.map(|entry| (entry.key.incarnation, entry.key.standing));
+        self.standing_changed(node, was, spread, now);
         Ok(true)
     }
 
@@ -89,10 +89,15 @@ impl Peer {
         }
     }
 
-    pub(super) fn standing_changed(&mut self, node: NodeId, was_member: bool, spread: bool, now: Now) {
+    pub(super) fn standing_changed(&mut self, node: NodeId, was: Option<(u64, Standing)>, spread: bool, now: Now) {
         let Some(entry) = self.roster.get(&node).cloned() else {
             return;
         };
+        let key = entry.key;
+        if was == Some((key.incarnation, key.standing)) && key.standing != Standing::Admitted {
+            // The same end, by another report: no news to anybody.
+            return;
+        }
         self.suspicions.handle_standing(&node, &self.roster);
         let member = self.party(node);
         let (votes, quorum) = (entry.proof.certificate().votes.len(), self.electorate.quorum());
@@ -120,17 +125,15 @@ impl Peer {
             }
             Standing::Left => {
                 self.forget_member(node, Goodbye::NotAMember(entry.proof.clone()), now);
-                if was_member {
-                    self.out.event(Event::Left(member));
-                }
+                self.out.event(Event::Left(member));
             }
         }
         if node == self.me {
             self.own_standing_changed(&entry, now);
         }
-        if spread && now.unix_ms.saturating_sub(entry.proof.certificate().proposal.opened_ms()) <= NEWS_MAX_AGE_MS
-            || matches!(*entry.proof, Proof::Departure(_)) && spread
-        {
+        let age_ms = now.unix_ms.saturating_sub(entry.proof.certificate().proposal.opened_ms());
+        // A departure is dated by the admission it ends, so its age says nothing.
+        if spread && (age_ms <= NEWS_MAX_AGE_MS || key.standing == Standing::Left) {
             self.publish_standing(&entry.proof, now);
         }
         self.judge_strangers(now);

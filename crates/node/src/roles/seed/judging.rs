@@ -114,15 +114,19 @@ impl Seed {
             reporter,
             reason: reason.clone(),
         });
-        if let Some(conn) = self.connections.find(to, Purpose::Register) {
-            self.out.send(
-                conn,
-                Message::DeadReportRefused {
-                    suspect: report.suspect,
-                    attempt: report.attempt,
-                    reason,
-                },
-            );
-        }
+        let sessions = self
+            .connections
+            .ready(Purpose::Register)
+            .filter(|(_, node)| *node == to)
+            .map(|(conn, _)| conn)
+            .collect();
+        self.out.send_all(
+            sessions,
+            Message::DeadReportRefused {
+                suspect: report.suspect,
+                attempt: report.attempt,
+                reason,
+            },
+        );
     }
 }

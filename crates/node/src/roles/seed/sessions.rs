@@ -102,16 +102,13 @@ impl Seed {
             id: record.node,
             address: record.endpoints.first().cloned(),
         };
-        let reason = match &refusal {
-            Refusal::Settled(proof) => ProposeError::Settled(proof.clone()).to_string(),
-            other => other.to_string(),
-        };
+        let reason = refusal.describe(|node| self.party(node).to_string());
         self.out.event(Event::RegisterRefused { candidate, reason });
         self.out.send(conn, Message::RegisterRefused(refusal));
     }
 
     /// A member resumes its session.
-    pub(super) fn handle_passport(&mut self, conn: ConnId, from: NodeId, proof: Arc<Proof>, now: Now) {
+    pub(super) fn handle_passport(&mut self, conn: ConnId, from: NodeId, proof: Arc<Proof>) {
         let claims = proof.claims();
         if !claims.is_some_and(|(node, key)| node == from && key.standing == Standing::Admitted) {
             let goodbye = Goodbye::NoPassport("expected a certificate of the sender's own admission".to_owned());
@@ -132,7 +129,6 @@ impl Seed {
                 self.greet_on(conn);
             }
         }
-        let _ = now;
     }
 
     /// What a member needs to find its place in the overlay.
