@@ -1,4 +1,44 @@
-//! Quorate nodes: identity, TLS links, roles and their runtime.
+//! Nodes of a Quorate network: identity, TLS links, roles, and the runtime that drives them.
+//!
+//! A **seed** votes on who enters and who is thrown out; a **peer** is voted in, gossips, and helps to confirm deaths.
+//! Both are pure state machines ([`roles`]) driven by one loop over real sockets.
+//!
+//! A seed and two peers, one of which says something:
+//!
+//! ```
+//! use std::net::TcpListener;
+//! use quorate_node::{Event, Node, SeedList};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let address = listener.local_addr()?;
+//! let seeds = SeedList::parse(&format!("127.0.0.1,{}", address.port()))?;
+//! let seed = Node::seed(address, seeds.clone()).listener(listener).spawn().await?;
+//!
+//! let anna = Node::peer("127.0.0.1:0".parse()?, seeds.clone()).spawn().await?;
+//! let bert = Node::peer("127.0.0.1:0".parse()?, seeds).spawn().await?;
+//!
+//! let mut events = anna.events();
+//! while !matches!(events.next().await, Some(Event::LinkUp(_))) {}
+//! anna.broadcast("hello").await?;
+//!
+//! let mut events = bert.events();
+//! while let Some(event) = events.next().await {
+//!     if let Event::Message(message) = event {
+//!         assert_eq!(message.payload, "hello");
+//!         assert_eq!(message.origin.id, anna.id());
+//!         break;
+//!     }
+//! }
+//! # anna.leave().await;
+//! # bert.leave().await;
+//! # seed.leave().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Left out: what the parts promise. See `ARCHITECTURE.md` for the protocol and the invariants.
 
 pub mod client;
 pub mod config;
@@ -18,5 +58,14 @@ pub use event::{Delivery, Event, MemberInfo, Party};
 pub use identity::{Identity, IdentityError};
 pub use node::{Builder, Events, Node, PeerKind, SeedKind};
 pub use quorate_consensus::NodeId;
-pub use {quorate_consensus as consensus, quorate_gossip as gossip};
 pub use roles::RequestError;
+pub use {quorate_consensus as consensus, quorate_gossip as gossip};
+
+/// The examples in the READMEs, compiled as tests.
+#[cfg(doctest)]
+mod readme {
+    #[doc = include_str!("../../../README.md")]
+    mod workspace {}
+    #[doc = include_str!("../README.md")]
+    mod node {}
+}
