@@ -1,0 +1,28 @@
+//! What the crate promises, seen from outside: a file per behaviour.
+
+#[cfg(test)]
+mod bounds;
+#[cfg(test)]
+mod checks;
+#[cfg(test)]
+mod configs;
+#[cfg(test)]
+mod content;
+#[cfg(test)]
+mod delivery;
+#[cfg(test)]
+mod inquiry;
+#[cfg(test)]
+mod panel;
+#[cfg(test)]
+mod publishing;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod repair;
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+mod silence;
+#[cfg(test)]
+mod support;
