@@ -43,7 +43,9 @@ struct Args {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "expected a number of seconds".to_owned())?;
     if (0.001..=86_400.0).contains(&seconds) {
         Ok(seconds)
     } else {
@@ -59,14 +61,19 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), String> {
     let seeds = SeedList::load(&args.config).map_err(|error| error.to_string())?;
-    let mut builder = Node::peer(SocketAddr::new(args.ip, args.port), seeds).advertise(args.advertise);
+    let mut builder =
+        Node::peer(SocketAddr::new(args.ip, args.port), seeds).advertise(args.advertise);
     if let Some(data) = args.data {
         builder = builder.data(data);
     }
     let node = builder.spawn().await.map_err(|error| error.to_string())?;
     let port = node.address().port();
     let mut log = Log::open(format!("outputfile_peer_{port}.txt"))?;
-    log.line(format_args!("Peer {} listens at {}", node.id(), node.address()));
+    log.line(format_args!(
+        "Peer {} listens at {}",
+        node.id(),
+        node.address()
+    ));
     let mut events = node.events();
     leave_on_signal(node.clone());
 

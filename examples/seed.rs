@@ -70,14 +70,24 @@ async fn run(args: Args) -> Result<(), String> {
 }
 
 /// Pins this seed's identity in the seed list.
-fn init(args: &Args, listen: SocketAddr, data: &std::path::Path, seeds: &SeedList) -> Result<(), String> {
+fn init(
+    args: &Args,
+    listen: SocketAddr,
+    data: &std::path::Path,
+    seeds: &SeedList,
+) -> Result<(), String> {
     let address = listen.to_string();
     if seeds.position(&address).is_none() {
         return Err(format!("{address} is not in {}", args.config.display()));
     }
-    let (identity, _) = Identity::load_or_create(data.join("key")).map_err(|error| error.to_string())?;
+    let (identity, _) =
+        Identity::load_or_create(data.join("key")).map_err(|error| error.to_string())?;
     let lines = seeds.lines().iter().map(|line| SeedLine {
-        pin: if line.address == address { Some(identity.id()) } else { line.pin },
+        pin: if line.address == address {
+            Some(identity.id())
+        } else {
+            line.pin
+        },
         ..line.clone()
     });
     let list = SeedList::new(lines).map_err(|error| error.to_string())?;
@@ -85,6 +95,10 @@ fn init(args: &Args, listen: SocketAddr, data: &std::path::Path, seeds: &SeedLis
     std::fs::write(&fresh, list.to_string())
         .and_then(|()| std::fs::rename(&fresh, &args.config))
         .map_err(|error| format!("cannot write {}: {error}", args.config.display()))?;
-    println!("{address} is {}, pinned in {}", identity.id(), args.config.display());
+    println!(
+        "{address} is {}, pinned in {}",
+        identity.id(),
+        args.config.display()
+    );
     Ok(())
 }

@@ -73,7 +73,11 @@ impl Cast {
     }
 
     /// Starts a peer under a name and a key; returns its place in the cast.
-    pub(crate) async fn start_peer(&mut self, name: &str, identity: Identity) -> Result<usize, String> {
+    pub(crate) async fn start_peer(
+        &mut self,
+        name: &str,
+        identity: Identity,
+    ) -> Result<usize, String> {
         let (listener, address) = listener()?;
         let builder = Node::peer(address, self.seeds.clone())
             .listener(listener)
@@ -130,6 +134,9 @@ impl Cast {
     /// The name of a node.
     pub(crate) fn name_of(&self, id: NodeId) -> &str {
         let of_id = |actor: &&Actor| actor.node.id() == id;
-        self.actors.iter().rfind(of_id).map_or("?", |actor| actor.name.as_str())
+        self.actors
+            .iter()
+            .rfind(of_id)
+            .map_or("?", |actor| actor.name.as_str())
     }
 }

@@ -25,17 +25,29 @@ impl Show {
 
     /// A chapter begins.
     pub(crate) fn chapter(&self, title: impl Display) {
-        println!("\n{}{title}{}", self.heading.render(), self.heading.render_reset());
+        println!(
+            "\n{}{title}{}",
+            self.heading.render(),
+            self.heading.render_reset()
+        );
     }
 
     /// Something was checked and holds.
     pub(crate) fn good(&self, text: impl Display) {
-        println!("  {}✓{} {text}", self.good.render(), self.good.render_reset());
+        println!(
+            "  {}✓{} {text}",
+            self.good.render(),
+            self.good.render_reset()
+        );
     }
 
     /// What happened, without a verdict.
     pub(crate) fn note(&self, text: impl Display) {
-        println!("    {}{text}{}", self.quiet.render(), self.quiet.render_reset());
+        println!(
+            "    {}{text}{}",
+            self.quiet.render(),
+            self.quiet.render_reset()
+        );
     }
 
     /// A step that took so long, in milliseconds since the beginning.
@@ -58,10 +70,19 @@ impl Show {
             print!("    {name:<10}  ");
             for receiver in 0..names.len() {
                 if origin == receiver {
-                    print!("{}{:>7}{}", self.quiet.render(), "·", self.quiet.render_reset());
+                    print!(
+                        "{}{:>7}{}",
+                        self.quiet.render(),
+                        "·",
+                        self.quiet.render_reset()
+                    );
                 } else {
                     let count = copies(origin, receiver);
-                    print!("{}{count:>7}{}", self.good.render(), self.good.render_reset());
+                    print!(
+                        "{}{count:>7}{}",
+                        self.good.render(),
+                        self.good.render_reset()
+                    );
                 }
             }
             println!();

@@ -10,7 +10,9 @@ use quorate_node::{Events, Node};
 
 /// The time since the Unix epoch.
 pub fn unix_time() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// The time as the documents write it: seconds since the Unix epoch with six decimals.

@@ -116,7 +116,8 @@ impl Council {
         self.remember(id, opened_ms).vote = Some(vote);
     }
 
-    /// Puts back a proof that was persisted before a restart.
+    /// Puts back a proof that was persisted before a restart. Seats whose voters had been met must be bound again
+    /// first, or it is undecided.
     ///
     /// # Errors
     /// When it does not verify: the store is not this network's, or not this electorate's.
@@ -636,12 +637,18 @@ impl Council {
 
     /// Closes what a new standing has decided or overtaken.
     fn settle(&mut self, node: NodeId, key: StandingKey, proof: &Arc<Proof>) {
+        let is_overtaken = |proposal: &Proposal| match proposal {
+            // Once is enough, whoever reported.
+            Proposal::Evict(report) if key.standing == Standing::Evicted => {
+                report.incarnation <= key.incarnation
+            }
+            _ => claimed_key(proposal).is_some_and(|claimed| claimed <= key),
+        };
         let overtaken: Vec<ProposalId> = self
             .matters
             .iter()
             .filter(|(_, matter)| {
-                let claimed = claimed_key(&matter.proposal);
-                matter.proposal.subject() == node && claimed.is_some_and(|claimed| claimed <= key)
+                matter.proposal.subject() == node && is_overtaken(&matter.proposal)
             })
             .map(|(id, _)| *id)
             .collect();

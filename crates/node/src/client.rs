@@ -134,6 +134,8 @@ impl Client {
 
     async fn receive_frame(&mut self) -> Result<bytes::Bytes, ClientError> {
         let frame = timeout(ANSWER_MAX, self.frames.next()).await;
-        Ok(frame.map_err(|_| ClientError::Silent)?.ok_or(ClientError::Closed)??)
+        Ok(frame
+            .map_err(|_| ClientError::Silent)?
+            .ok_or(ClientError::Closed)??)
     }
 }

@@ -186,13 +186,17 @@ impl fmt::Display for SeedList {
 
 fn parse_line(text: &str) -> Result<SeedLine, (&'static str, &str)> {
     let mut fields = text.split(',').map(str::trim);
-    let (Some(host), Some(port), pin, None) = (fields.next(), fields.next(), fields.next(), fields.next()) else {
+    let (Some(host), Some(port), pin, None) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
         return Err(("ip,port or ip,port,node-id", text));
     };
     let is_name = |host: &str| {
         !host.is_empty()
             && host.len() <= 253
-            && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+            && host
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
     };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let host = match bare.parse::<IpAddr>() {
@@ -207,7 +211,10 @@ fn parse_line(text: &str) -> Result<SeedLine, (&'static str, &str)> {
     };
     let pin = match pin {
         None | Some("") => None,
-        Some(pin) => Some(pin.parse().map_err(|_| ("a node id of 64 hexadecimal digits", pin))?),
+        Some(pin) => Some(
+            pin.parse()
+                .map_err(|_| ("a node id of 64 hexadecimal digits", pin))?,
+        ),
     };
     Ok(SeedLine {
         address: format!("{host}:{port}"),
@@ -279,7 +286,10 @@ mod tests {
         let pin = NodeId::from(9);
         let text = format!("# seeds\n\n127.0.0.1, 5010\n::1,5011\r\nSeed.Example,5012,{pin}\n");
         let list = SeedList::parse(&text).unwrap();
-        assert_eq!(list.addresses(), ["127.0.0.1:5010", "[::1]:5011", "seed.example:5012"]);
+        assert_eq!(
+            list.addresses(),
+            ["127.0.0.1:5010", "[::1]:5011", "seed.example:5012"]
+        );
         assert_eq!(list.lines()[2].pin, Some(pin));
         assert_eq!(SeedList::parse(&list.to_string()).unwrap(), list);
     }
@@ -289,17 +299,35 @@ mod tests {
         let a = SeedList::parse("a,1\nb,2\n").unwrap();
         let b = SeedList::parse(&format!("b,2,{}\na,1\n", NodeId::from(1))).unwrap();
         assert_eq!(a.network(), b.network());
-        assert_ne!(a.network(), SeedList::parse("a,1\nb,3\n").unwrap().network());
+        assert_ne!(
+            a.network(),
+            SeedList::parse("a,1\nb,3\n").unwrap().network()
+        );
     }
 
     #[test]
     fn a_bad_line_is_named_with_its_number() {
         let table = [
-            ("127.0.0.1\n", "line 1: expected ip,port or ip,port,node-id, got \"127.0.0.1\""),
-            ("a,1\nb,70000", "line 2: expected a port from 1 to 65535, got \"70000\""),
-            ("a,1\na b,2", "line 2: expected an IP address or a host name, got \"a b\""),
-            ("a,1,zz", "line 1: expected a node id of 64 hexadecimal digits, got \"zz\""),
-            ("a,1,,x", "line 1: expected ip,port or ip,port,node-id, got \"a,1,,x\""),
+            (
+                "127.0.0.1\n",
+                "line 1: expected ip,port or ip,port,node-id, got \"127.0.0.1\"",
+            ),
+            (
+                "a,1\nb,70000",
+                "line 2: expected a port from 1 to 65535, got \"70000\"",
+            ),
+            (
+                "a,1\na b,2",
+                "line 2: expected an IP address or a host name, got \"a b\"",
+            ),
+            (
+                "a,1,zz",
+                "line 1: expected a node id of 64 hexadecimal digits, got \"zz\"",
+            ),
+            (
+                "a,1,,x",
+                "line 1: expected ip,port or ip,port,node-id, got \"a,1,,x\"",
+            ),
             ("a,1\n\na,1", "line 3: the seed a:1 is listed twice"),
             ("# none", "expected 1 to 64 seeds, got 0"),
         ];

@@ -54,7 +54,9 @@ impl Identity {
     /// When there is no randomness.
     pub fn generate() -> Result<Self, IdentityError> {
         let mut secret = [0; 32];
-        SysRng.try_fill_bytes(&mut secret).map_err(IdentityError::Randomness)?;
+        SysRng
+            .try_fill_bytes(&mut secret)
+            .map_err(IdentityError::Randomness)?;
         Ok(Self::from_secret(&secret))
     }
 
@@ -180,9 +182,15 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-            assert!(matches!(Identity::load(&path), Err(IdentityError::Permissions { mode: 0o644, .. })));
+            assert!(matches!(
+                Identity::load(&path),
+                Err(IdentityError::Permissions { mode: 0o644, .. })
+            ));
         }
     }
 
@@ -199,7 +207,10 @@ mod tests {
                 options.mode(0o600);
             }
             options.open(&path).unwrap().write_all(content).unwrap();
-            assert!(matches!(Identity::load_or_create(&path), Err(IdentityError::NotAKey { .. })));
+            assert!(matches!(
+                Identity::load_or_create(&path),
+                Err(IdentityError::NotAKey { .. })
+            ));
             assert_eq!(fs::read(&path).unwrap(), content);
         }
     }

@@ -91,7 +91,11 @@ impl Node {
 
     /// What happens. The first listener hears everything since the start, later ones what comes from now on.
     pub fn events(&self) -> Events {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let first = self
+            .first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         Events(first.or_else(|| self.events.upgrade().map(|events| events.subscribe())))
     }
 
@@ -99,7 +103,10 @@ impl Node {
     ///
     /// # Errors
     /// When this node is no member (yet), is a seed, or has stopped, or the payload is too long.
-    pub async fn broadcast(&self, payload: impl Into<Bytes> + Send) -> Result<Published, RequestError> {
+    pub async fn broadcast(
+        &self,
+        payload: impl Into<Bytes> + Send,
+    ) -> Result<Published, RequestError> {
         match self.ask(Request::Broadcast(payload.into())).await {
             Some(Reply::Broadcast(published)) => published,
             _ => Err(RequestError::Stopped),
@@ -260,7 +267,10 @@ impl Builder<PeerKind> {
     ///
     /// # Errors
     /// When it cannot listen, or its key, the seed list or an option cannot be used.
-    #[expect(clippy::unused_async, reason = "spawning needs a runtime, which an async function makes sure of")]
+    #[expect(
+        clippy::unused_async,
+        reason = "spawning needs a runtime, which an async function makes sure of"
+    )]
     pub async fn spawn(mut self) -> Result<Node, StartError> {
         let (identity, _) = self.load_identity()?;
         let tls = TlsConfig::new(&identity)?;
@@ -275,13 +285,15 @@ impl Builder<PeerKind> {
             random_seed()?,
             runtime::start_time(),
         )?;
-        Ok(spawn(role, identity.id(), address, |requests, events| Resources {
-            listener,
-            tls,
-            format: self.options.format,
-            requests,
-            events,
-            store: None,
+        Ok(spawn(role, identity.id(), address, |requests, events| {
+            Resources {
+                listener,
+                tls,
+                format: self.options.format,
+                requests,
+                events,
+                store: None,
+            }
         }))
     }
 }
@@ -303,7 +315,13 @@ impl Builder<SeedKind> {
                 // Opening may replay a log: not on the runtime's threads.
                 let opening = tokio::task::spawn_blocking(move || Store::open(&path, network));
                 let (store, restored) = opening.await.map_err(StartError::Interrupted)??;
-                (Some(store), Restored { is_lost, ..restored })
+                (
+                    Some(store),
+                    Restored {
+                        is_lost,
+                        ..restored
+                    },
+                )
             }
             None => (None, Restored::default()),
         };
@@ -330,13 +348,15 @@ impl Builder<SeedKind> {
             }
             None => None,
         };
-        Ok(spawn(role, identity.id(), address, |requests, events| Resources {
-            listener,
-            tls,
-            format: self.options.format,
-            requests,
-            events,
-            store,
+        Ok(spawn(role, identity.id(), address, |requests, events| {
+            Resources {
+                listener,
+                tls,
+                format: self.options.format,
+                requests,
+                events,
+                store,
+            }
         }))
     }
 }

@@ -9,7 +9,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use quorate_consensus::{
-    DeadReport, Departure, Digest, Inquiry, NetworkId, NodeId, Proof, ProposeError, Record, StandingKey, Testimony, council,
+    DeadReport, Departure, Digest, Inquiry, NetworkId, NodeId, Proof, ProposeError, Record,
+    StandingKey, Testimony, council,
 };
 use quorate_gossip as gossip;
 use quorate_wire::Format;
@@ -114,7 +115,9 @@ impl fmt::Display for Goodbye {
                 };
                 write!(f, "the node is {standing}")
             }
-            Self::Undecided(why) => write!(f, "the admission certificate cannot be judged yet: {why}"),
+            Self::Undecided(why) => {
+                write!(f, "the admission certificate cannot be judged yet: {why}")
+            }
             Self::Misbehaved(what) => write!(f, "the protocol was broken: {what}"),
             Self::Silent => f.write_str("nothing was heard for too long"),
         }
@@ -237,7 +240,10 @@ impl Refusal {
                     .collect();
                 format!("voted down; {}", noes.join("; "))
             }
-            Self::Expired { silent } => format!("no quorum by the deadline; no vote from {}", silent.join(", ")),
+            Self::Expired { silent } => format!(
+                "no quorum by the deadline; no vote from {}",
+                silent.join(", ")
+            ),
             Self::Settled(proof) => ProposeError::Settled(proof.clone()).to_string(),
         }
     }

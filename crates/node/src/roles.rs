@@ -46,10 +46,20 @@ pub struct RequestId(pub u64);
 /// A role: driven by `handle_…`, polled for outputs and its next deadline.
 pub trait Role: Send + 'static {
     /// A connection is up under TLS: `remote` is proven. `dial` says which dial it answers; `None`, it was accepted.
-    fn handle_connected(&mut self, conn: ConnId, dial: Option<DialId>, remote: NodeId, address: &str, now: Now);
+    fn handle_connected(
+        &mut self,
+        conn: ConnId,
+        dial: Option<DialId>,
+        remote: NodeId,
+        address: &str,
+        now: Now,
+    );
 
     /// A dial failed at every endpoint.
     fn handle_dial_failed(&mut self, dial: DialId, error: DialError, now: Now);
+
+    /// The host behind a dial that asked for it answers ICMP, or does not.
+    fn handle_pinged(&mut self, dial: DialId, answers: bool, now: Now);
 
     /// A frame arrived: one hello, then messages.
     fn handle_frame(&mut self, conn: ConnId, frame: Frame, now: Now);
@@ -75,7 +85,10 @@ pub trait Role: Send + 'static {
 
 /// What travels in one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a frame is moved once and never stored in numbers")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a frame is moved once and never stored in numbers"
+)]
 pub enum Frame {
     /// The first each way.
     Hello(Hello),
@@ -105,7 +118,10 @@ pub enum DialError {
 /// What the runtime is to do.
 #[derive(Debug)]
 #[must_use]
-#[expect(clippy::large_enum_variant, reason = "an output is moved once and never stored in numbers")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an output is moved once and never stored in numbers"
+)]
 pub enum Output {
     /// Connect to one of the endpoints, tried in order; answer with `handle_connected` or `handle_dial_failed`.
     Dial {
@@ -115,6 +131,8 @@ pub enum Output {
         endpoints: Vec<String>,
         /// Whose key must answer, if known.
         expect: Option<NodeId>,
+        /// Whether to see if the host answers ICMP, if the node does not at once.
+        ping: bool,
     },
     /// Give a dial up; nothing more is heard of it.
     CancelDial(DialId),

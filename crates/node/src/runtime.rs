@@ -11,6 +11,7 @@
 //! The loop never waits for a slow connection: what cannot be queued closes it.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::Sender as StoreSender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -25,14 +26,20 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tracing::{debug, trace};
 
 use crate::event::Event;
-use crate::roles::{ConnId, DialError, DialId, Frame, Output, Reply, Request, RequestId, Role, WriteId};
+use crate::roles::{
+    ConnId, DialError, DialId, Frame, Output, Reply, Request, RequestId, Role, WriteId,
+};
 use crate::store::Stored;
 use crate::transport::connection::{Connection, INBOX_BYTES_MAX, Incoming};
 use crate::transport::dial::{self, Secured};
+use crate::transport::ping::ping;
 use crate::transport::tls::TlsConfig;
 
 /// How many accepted connections may be before their hello; more are dropped at once.
 const UNPROVEN_MAX: usize = 256;
+
+/// How long a node has to accept a probe before its host is pinged.
+const PING_AFTER: Duration = Duration::from_millis(100);
 
 /// How long the node may take to send its last words.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(3);
@@ -63,6 +70,7 @@ pub(crate) type Written = (WriteId, Result<(), String>);
 /// A connection that is up, dialled or accepted.
 enum Opened {
     Dialed(DialId, Result<Secured, DialError>),
+    Pinged(DialId, bool),
     Accepted(Secured, OwnedSemaphorePermit),
 }
 
@@ -119,6 +127,7 @@ pub(crate) async fn run<R: Role>(role: R, resources: Resources) {
         opened,
         listening,
     };
+    let mut has_handles = true;
     while runtime.carry_out_all() {
         let deadline = runtime.role.poll_timeout();
         let wait = async {
@@ -136,10 +145,13 @@ pub(crate) async fn run<R: Role>(role: R, resources: Resources) {
         tokio::select! {
             Some(incoming) = arrivals.recv() => runtime.handle_incoming(incoming),
             Some(opened) = openings.recv() => runtime.handle_opened(opened),
-            asked = requests.recv() => match asked {
+            asked = requests.recv(), if has_handles => match asked {
                 Some((request, reply)) => runtime.handle_request(request, reply),
                 // Every handle is gone: nobody can ask for a leave any more, so it leaves by itself.
-                None => runtime.handle_request(Request::Leave, oneshot::channel().0),
+                None => {
+                    has_handles = false;
+                    runtime.handle_request(Request::Leave, oneshot::channel().0);
+                }
             },
             Some((write, result)) = next_write => runtime.role.handle_written(write, result, now()),
             () = wait => runtime.role.handle_timeout(now()),
@@ -171,6 +183,7 @@ impl<R: Role> Runtime<R> {
                     Err(error) => self.role.handle_dial_failed(dial, error, now()),
                 }
             }
+            Opened::Pinged(dial, answers) => self.role.handle_pinged(dial, answers, now()),
             Opened::Accepted(secured, guard) => self.add(None, secured, Some(guard)),
         }
     }
@@ -211,10 +224,20 @@ impl<R: Role> Runtime<R> {
         self.closing.retain(|task| !task.is_finished());
         while let Some(output) = self.role.poll_output() {
             match output {
-                Output::Dial { dial, endpoints, expect } => {
+                Output::Dial {
+                    dial,
+                    endpoints,
+                    expect,
+                    ping,
+                } => {
                     let (tls, opened) = (self.tls.clone(), self.opened.clone());
+                    let host = ping.then(|| endpoints.first().cloned()).flatten();
+                    let dialing = dial::dial(tls, endpoints, expect);
                     let task = tokio::spawn(async move {
-                        let result = dial::dial(tls, endpoints, expect).await;
+                        let result = match host {
+                            Some(host) => dial_and_ping(dial, dialing, &host, &opened).await,
+                            None => dialing.await,
+                        };
                         // The runtime is gone only when the node has stopped.
                         let _told = opened.send(Opened::Dialed(dial, result));
                     });
@@ -322,6 +345,28 @@ impl<R> Drop for Runtime<R> {
     }
 }
 
+/// Dials; when that fails or takes long, also finds out whether the host answers ICMP, and tells that first.
+async fn dial_and_ping(
+    dial: DialId,
+    dialing: impl Future<Output = Result<Secured, DialError>>,
+    host: &str,
+    opened: &mpsc::UnboundedSender<Opened>,
+) -> Result<Secured, DialError> {
+    let mut dialing = pin!(dialing);
+    let early = timeout(PING_AFTER, &mut dialing).await;
+    if let Ok(Ok(secured)) = early {
+        return Ok(secured);
+    }
+    if let Some(answers) = ping(host).await {
+        // The runtime is gone only when the node has stopped.
+        let _told = opened.send(Opened::Pinged(dial, answers));
+    }
+    match early {
+        Ok(failed) => failed,
+        Err(_) => dialing.await,
+    }
+}
+
 async fn listen(listener: TcpListener, tls: TlsConfig, opened: mpsc::UnboundedSender<Opened>) {
     let unproven = Arc::new(Semaphore::new(UNPROVEN_MAX));
     loop {
@@ -353,7 +398,9 @@ async fn listen(listener: TcpListener, tls: TlsConfig, opened: mpsc::UnboundedSe
 
 fn now() -> Now {
     // A clock before 1970 is off by more than any window forgives; proposals will say so.
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Now {
         instant: Instant::now(),
         unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),

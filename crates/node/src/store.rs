@@ -71,8 +71,10 @@ pub enum StoreError {
     #[error("the store {0} is in use by another process")]
     InUse(PathBuf),
     /// Not a store, or a damaged one.
-    #[error("the store {path} is damaged or not a store ({reason}); put back a copy, or move it away to start as a seed \
-             that lost its store")]
+    #[error(
+        "the store {path} is damaged or not a store ({reason}); put back a copy, or move it away to start as a seed \
+             that lost its store"
+    )]
     Damaged {
         /// Which file.
         path: PathBuf,
@@ -80,7 +82,9 @@ pub enum StoreError {
         reason: String,
     },
     /// Written by another version.
-    #[error("the store {path} has schema {found}, expected {SCHEMA}; use the version that wrote it")]
+    #[error(
+        "the store {path} has schema {found}, expected {SCHEMA}; use the version that wrote it"
+    )]
     Schema {
         /// Which file.
         path: PathBuf,
@@ -88,7 +92,9 @@ pub enum StoreError {
         found: u32,
     },
     /// Of another network.
-    #[error("the store {path} belongs to network {found}, expected {expected}; is config.csv another one?")]
+    #[error(
+        "the store {path} belongs to network {found}, expected {expected}; is config.csv another one?"
+    )]
     AnotherNetwork {
         /// Which file.
         path: PathBuf,
@@ -124,7 +130,9 @@ impl Store {
         }
         let database = Database::create(path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path.to_owned()),
-            DatabaseError::Storage(redb::StorageError::Io(error)) if error.kind() != io::ErrorKind::InvalidData => {
+            DatabaseError::Storage(redb::StorageError::Io(error))
+                if error.kind() != io::ErrorKind::InvalidData =>
+            {
                 io_error(path, &error)
             }
             error => damaged(path, &error),
@@ -153,9 +161,14 @@ impl Store {
         Ok(sender)
     }
 
-    fn write_all(self, receiver: &Receiver<(WriteId, Stored)>, done: impl Fn(WriteId, Result<(), String>)) {
+    fn write_all(
+        self,
+        receiver: &Receiver<(WriteId, Stored)>,
+        done: impl Fn(WriteId, Result<(), String>),
+    ) {
         while let Ok(first) = receiver.recv() {
-            let batch: Vec<(WriteId, Stored)> = std::iter::once(first).chain(receiver.try_iter()).collect();
+            let batch: Vec<(WriteId, Stored)> =
+                std::iter::once(first).chain(receiver.try_iter()).collect();
             let result = self
                 .write(batch.iter().map(|(_, stored)| stored))
                 .map_err(|error| error.to_string());
@@ -165,7 +178,10 @@ impl Store {
         }
     }
 
-    fn write<'a>(&self, batch: impl Iterator<Item = &'a Stored>) -> Result<(), Box<dyn std::error::Error>> {
+    fn write<'a>(
+        &self,
+        batch: impl Iterator<Item = &'a Stored>,
+    ) -> Result<(), Box<dyn std::error::Error>> {
         let transaction = self.database.begin_write()?;
         {
             let mut votes = transaction.open_table(VOTES)?;
@@ -226,7 +242,9 @@ impl Store {
             }
             let get = |key: &str| -> Result<Vec<u8>, Box<dyn std::error::Error>> {
                 let value = meta.get(key)?;
-                Ok(value.map(|value| value.value().to_vec()).unwrap_or_default())
+                Ok(value
+                    .map(|value| value.value().to_vec())
+                    .unwrap_or_default())
             };
             (get("schema")?, get("network")?)
         };
@@ -257,7 +275,8 @@ impl Store {
         let mut known = BTreeSet::new();
         for entry in transaction.open_table(SEATS)?.iter()? {
             let (address, id) = entry?;
-            let id = NodeId::try_from(id.value()).map_err(|error| ReadError::Value(format!("a seat: {error}")))?;
+            let id = NodeId::try_from(id.value())
+                .map_err(|error| ReadError::Value(format!("a seat: {error}")))?;
             if !known.insert(id) {
                 return Err(ReadError::Value(format!("{id} in two seats")));
             }

@@ -2,4 +2,5 @@
 
 pub(crate) mod connection;
 pub(crate) mod dial;
+pub(crate) mod ping;
 pub(crate) mod tls;

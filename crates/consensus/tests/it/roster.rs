@@ -48,8 +48,11 @@ proptest! {
     }
 
     #[test]
-    fn digests_are_equal_exactly_when_standings_are(a in arbitrary_proofs(), b in arbitrary_proofs()) {
-        let (a, b) = (merged(&a), merged(&b));
+    fn digests_are_equal_exactly_when_standings_are(
+        a in arbitrary_proofs(), more in prop::collection::vec(arbitrary_proof(), 0..3),
+    ) {
+        let (a, more) = (merged(&a), merged(&more));
+        let b = union(a.clone(), &more);
         let standings = |roster: &Roster| -> Vec<_> {
             roster.iter().map(|(node, entry)| (*node, entry.key)).collect()
         };
@@ -70,6 +73,7 @@ proptest! {
                 roster.bucket(bucket).map(|(node, entry)| (*node, entry.key)).collect()
             };
             prop_assert_eq!(keys(&a) != keys(&b), differ.contains(&bucket));
+            prop_assert!(keys(&a).iter().all(|(node, _)| node.as_bytes()[0] == bucket));
         }
         // Fetching those buckets is enough to have everything the other has.
         let all = union(a.clone(), &b);

@@ -131,7 +131,9 @@ impl Connections {
 
     /// A ready connection to a node for a purpose.
     pub fn find(&self, node: NodeId, purpose: Purpose) -> Option<ConnId> {
-        self.ready(purpose).find(|(_, remote)| *remote == node).map(|(id, _)| id)
+        self.ready(purpose)
+            .find(|(_, remote)| *remote == node)
+            .map(|(id, _)| id)
     }
 
     /// All connections, ready or not.
@@ -145,11 +147,23 @@ impl Connections {
     }
 
     /// Dials a node.
-    pub fn dial(&mut self, purpose: Purpose, endpoints: Vec<String>, expect: Option<NodeId>, out: &mut Outbox) -> DialId {
+    pub fn dial(
+        &mut self,
+        purpose: Purpose,
+        endpoints: Vec<String>,
+        expect: Option<NodeId>,
+        out: &mut Outbox,
+    ) -> DialId {
         let dial = DialId(self.next_dial);
         self.next_dial += 1;
         self.dials.insert(dial, Dial { purpose, expect });
-        out.push(Output::Dial { dial, endpoints, expect });
+        let ping = purpose == Purpose::Probe;
+        out.push(Output::Dial {
+            dial,
+            endpoints,
+            expect,
+            ping,
+        });
         dial
     }
 
@@ -178,7 +192,11 @@ impl Connections {
                 return None;
             }
         };
-        let with_remote = self.conns.values().filter(|conn| conn.remote == remote).count();
+        let with_remote = self
+            .conns
+            .values()
+            .filter(|conn| conn.remote == remote)
+            .count();
         let busy = self.conns.len() >= self.max.0 || with_remote >= self.max.1;
         self.conns.insert(
             conn,
@@ -199,7 +217,11 @@ impl Connections {
             return None;
         }
         if remote == self.me {
-            self.close(conn, Goodbye::Mismatch("this is the node itself".to_owned()), out);
+            self.close(
+                conn,
+                Goodbye::Mismatch("this is the node itself".to_owned()),
+                out,
+            );
             return None;
         }
         let purpose = purpose?;
@@ -213,14 +235,24 @@ impl Connections {
     }
 
     /// The other end's hello. Returns the connection when it is ready; otherwise it is refused and closed.
-    pub fn handle_hello(&mut self, id: ConnId, hello: Hello, now: Now, out: &mut Outbox) -> Option<Ready> {
+    pub fn handle_hello(
+        &mut self,
+        id: ConnId,
+        hello: Hello,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Option<Ready> {
         let conn = self.conns.get_mut(&id)?;
         conn.heard = now.instant;
         if conn.role.is_some() {
             self.misbehaved(id, "a second hello".to_owned(), out);
             return None;
         }
-        let (remote, dialed, purpose) = (conn.remote, conn.dialed, conn.purpose.unwrap_or(hello.purpose));
+        let (remote, dialed, purpose) = (
+            conn.remote,
+            conn.dialed,
+            conn.purpose.unwrap_or(hello.purpose),
+        );
         if let Err(mismatch) = self.check(&hello, purpose) {
             // An accepted connection still gets the hello, so that its dialler can see the difference too.
             if !dialed {
@@ -288,11 +320,18 @@ impl Connections {
         match message {
             Message::Goodbye(goodbye) => {
                 // Unlike the ends that every connection comes to, these are worth telling.
-                let is_refusal = !matches!(goodbye, Goodbye::Leaving | Goodbye::Done | Goodbye::Duplicate);
+                let is_refusal = !matches!(
+                    goodbye,
+                    Goodbye::Leaving | Goodbye::Done | Goodbye::Duplicate
+                );
                 let remote = conn.party();
                 if is_refusal {
                     let reason = goodbye.to_string();
-                    out.event(Event::Refused { remote, by_us: false, reason });
+                    out.event(Event::Refused {
+                        remote,
+                        by_us: false,
+                        reason,
+                    });
                 }
                 conn.goodbye = Some(goodbye.clone());
                 Some((conn.purpose?, conn.remote, Message::Goodbye(goodbye)))
@@ -351,7 +390,9 @@ impl Connections {
                     dead.push((*id, Goodbye::Silent));
                 }
             } else if conn.is_session(self.role) && now.instant >= conn.ping_at {
-                if now.instant.saturating_duration_since(conn.heard) >= self.session_ping * PINGS_MISSED_MAX {
+                if now.instant.saturating_duration_since(conn.heard)
+                    >= self.session_ping * PINGS_MISSED_MAX
+                {
                     dead.push((*id, Goodbye::Silent));
                 } else {
                     conn.ping_at = now.instant + self.session_ping;
@@ -393,7 +434,9 @@ impl Connections {
 
     /// A node that was itself paused must not find everybody else silent.
     fn forgive_own_lateness(&mut self, now: Instant) {
-        let late = self.due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
+        let late = self
+            .due
+            .map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
         if late > self.session_ping {
             self.conns.values_mut().for_each(|conn| {
                 conn.heard += late;
@@ -421,16 +464,24 @@ impl Connections {
         let (low, high) = hello.versions;
         if low > VERSIONS.1 || high < VERSIONS.0 {
             let (a, b) = VERSIONS;
-            return Err(format!("expected a protocol version from {a} to {b}, got {low} to {high}"));
+            return Err(format!(
+                "expected a protocol version from {a} to {b}, got {low} to {high}"
+            ));
         }
         if hello.network != self.network {
             return Err(self.difference(hello));
         }
         if hello.format != self.format {
-            return Err(format!("expected the format {}, got {}", self.format, hello.format));
+            return Err(format!(
+                "expected the format {}, got {}",
+                self.format, hello.format
+            ));
         }
         if hello.purpose != purpose {
-            return Err(format!("expected a connection for {purpose:?}, got one for {:?}", hello.purpose));
+            return Err(format!(
+                "expected a connection for {purpose:?}, got one for {:?}",
+                hello.purpose
+            ));
         }
         let fits = match purpose {
             Purpose::Link => hello.role == self.role,
@@ -440,7 +491,10 @@ impl Connections {
         if fits {
             Ok(())
         } else {
-            Err(format!("a {:?} and a {:?} have no connection for {purpose:?}", hello.role, self.role))
+            Err(format!(
+                "a {:?} and a {:?} have no connection for {purpose:?}",
+                hello.role, self.role
+            ))
         }
     }
 
@@ -451,7 +505,11 @@ impl Connections {
                 .filter(|address| !those.contains(address))
                 .map(String::as_str)
                 .collect();
-            if only.is_empty() { "none".to_owned() } else { only.join(", ") }
+            if only.is_empty() {
+                "none".to_owned()
+            } else {
+                only.join(", ")
+            }
         };
         format!(
             "expected network {}, got {}: the seed lists differ; only here: {}; only there: {}",
@@ -463,7 +521,13 @@ impl Connections {
     }
 
     /// Which link of a pair stays: `Ok` the new one, with the one it replaces; `Err` the old one.
-    fn tie_break(&self, new: ConnId, remote: NodeId, new_dialed: bool, now: Now) -> Result<Option<ConnId>, ()> {
+    fn tie_break(
+        &self,
+        new: ConnId,
+        remote: NodeId,
+        new_dialed: bool,
+        now: Now,
+    ) -> Result<Option<ConnId>, ()> {
         let rival = self.conns.iter().find(|(id, conn)| {
             // An accepted rival counts from its hello on, a dialled one as soon as ours was sent.
             **id != new && conn.remote == remote && conn.purpose == Some(Purpose::Link)

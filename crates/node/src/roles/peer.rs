@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use quorate_consensus::{DeadReport, Electorate, NetworkId, NodeId, Now, Proof, Record, Roster, Scheme, Signer};
+use quorate_consensus::{
+    DeadReport, Electorate, NetworkId, NodeId, Now, Proof, Record, Roster, Scheme, Signer,
+};
 use quorate_gossip::Gossip;
 use quorate_overlay::Neighborhood;
 use rand::{Rng as _, SeedableRng as _};
@@ -21,7 +23,8 @@ use super::probing::Probes;
 use super::seats::Seats;
 use super::suspicion::{Surroundings, Suspicions, party};
 use super::{
-    ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestId, Role, WriteId, roster_sync,
+    ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestId, Role, WriteId,
+    roster_sync,
 };
 use crate::config::{Options, SeedList};
 use crate::error::StartError;
@@ -85,7 +88,13 @@ impl Peer {
             network: seeds.network(),
             roster: Roster::new(),
             connections: Connections::new(me, RoleKind::Peer, seeds, &options, rng.next_u64()),
-            seats: Seats::new(Purpose::Register, count, None, options.redial, rng.next_u64()),
+            seats: Seats::new(
+                Purpose::Register,
+                count,
+                None,
+                options.redial,
+                rng.next_u64(),
+            ),
             probes: Probes::new(options.probe_timeout),
             suspicions: Suspicions::new(options.inquiry.clone()),
             gossip: Gossip::new(me, options.gossip.clone(), rng.next_u64(), now.instant)?,
@@ -119,7 +128,9 @@ impl Peer {
     fn settle(&mut self, now: Now) {
         loop {
             if let Some(probed) = self.probes.poll_done() {
-                self.with_suspicions(now, |suspicions, with| suspicions.handle_probed(&probed, with));
+                self.with_suspicions(now, |suspicions, with| {
+                    suspicions.handle_probed(&probed, with)
+                });
             } else if let Some(report) = self.suspicions.poll_report() {
                 self.send_report(report);
             } else if let Some(output) = self.gossip.poll_output() {
@@ -128,8 +139,12 @@ impl Peer {
                 break;
             }
         }
-        self.seats
-            .dial_due(&self.electorate, &mut self.connections, now.instant, &mut self.out);
+        self.seats.dial_due(
+            &self.electorate,
+            &mut self.connections,
+            now.instant,
+            &mut self.out,
+        );
         self.register_if_due(now);
         self.open_links(now);
         self.tell_neighbors();
@@ -170,19 +185,32 @@ impl Peer {
 
     // --- messages ---
 
-    fn handle_message(&mut self, conn: ConnId, from: NodeId, purpose: Purpose, message: Message, now: Now) {
+    fn handle_message(
+        &mut self,
+        conn: ConnId,
+        from: NodeId,
+        purpose: Purpose,
+        message: Message,
+        now: Now,
+    ) {
         let is_seed = purpose == Purpose::Register && self.electorate.contains(&from);
         match (purpose, message) {
-            (_, Message::Goodbye(Goodbye::NotAMember(proof))) => self.take_in(vec![proof], from, now),
-            (Purpose::Link, Message::Goodbye(Goodbye::TooManyLinks)) => self.overlay.link_refused(from),
+            (_, Message::Goodbye(Goodbye::NotAMember(proof))) => {
+                self.take_in(conn, vec![proof], from, now)
+            }
             (_, Message::Goodbye(_)) => {}
             (_, Message::Echo { nonce, record }) => {
                 self.probes
                     .handle_echo(conn, nonce, record, &mut self.connections, &mut self.out);
             }
-            (Purpose::Link, Message::Passport(proof)) => self.handle_passport(conn, from, proof, now),
+            (Purpose::Link, Message::Passport(proof)) => {
+                self.handle_passport(conn, from, proof, now)
+            }
             (Purpose::Link, message) if !self.is_up(from, conn) => {
-                let what = format!("expected an admission certificate first, got {}", message.name());
+                let what = format!(
+                    "expected an admission certificate first, got {}",
+                    message.name()
+                );
                 self.drop_link(conn, from, Goodbye::NoPassport(what), now);
             }
             (Purpose::Link, Message::Neighbors(neighbors)) if neighbors.len() <= LIST_MAX => {
@@ -200,34 +228,57 @@ impl Peer {
                         answers
                             .into_iter()
                             .for_each(|answer| self.out.send(conn, Message::Roster(answer)));
-                        self.take_in(proofs, from, now);
+                        self.take_in(conn, proofs, from, now);
                     }
                     Err(what) => self.connections.misbehaved(conn, what, &mut self.out),
                 }
             }
-            (_, Message::SuspectRequest { inquiry, suspect, asker }) => {
+            (
+                _,
+                Message::SuspectRequest {
+                    inquiry,
+                    suspect,
+                    asker,
+                },
+            ) => {
                 self.handle_suspect_request(conn, from, inquiry, suspect, asker, now);
             }
             (_, Message::SuspectResponse(testimony)) => {
-                let counted =
-                    self.with_suspicions(now, |suspicions, with| suspicions.handle_response(conn, from, testimony, with));
+                let counted = self.with_suspicions(now, |suspicions, with| {
+                    suspicions.handle_response(conn, from, testimony, with)
+                });
                 if let Err(what) = counted {
                     self.connections.misbehaved(conn, what, &mut self.out);
                 }
             }
-            (_, Message::RegisterRefused(refusal)) if is_seed => self.handle_refusal(from, refusal, now),
+            (_, Message::RegisterRefused(refusal)) if is_seed => {
+                self.handle_refusal(from, refusal, now)
+            }
             (_, Message::LinkCounts(counts)) if is_seed && counts.len() <= LIST_MAX => {
                 for (member, degree) in counts {
-                    self.overlay.set_degree(member, usize::try_from(degree).unwrap_or(usize::MAX));
+                    self.overlay
+                        .set_degree(member, usize::try_from(degree).unwrap_or(usize::MAX));
                 }
             }
-            (_, Message::DeadReportRefused { suspect, reason, .. }) if is_seed => {
+            (
+                _,
+                Message::DeadReportRefused {
+                    suspect, reason, ..
+                },
+            ) if is_seed => {
                 let (suspect, reporter) = (self.party(suspect), self.party(self.me));
                 let reason = format!("seed {}: {reason}", self.party(from));
-                self.out.event(Event::DeadReportRefused { suspect, reporter, reason });
+                self.out.event(Event::DeadReportRefused {
+                    suspect,
+                    reporter,
+                    reason,
+                });
             }
             (_, message) => {
-                let what = format!("a peer does not take {} on a connection for {purpose:?}", message.name());
+                let what = format!(
+                    "a peer does not take {} on a connection for {purpose:?}",
+                    message.name()
+                );
                 self.connections.misbehaved(conn, what, &mut self.out);
             }
         }
@@ -242,15 +293,21 @@ impl Peer {
         asker: Option<Arc<Proof>>,
         now: Now,
     ) {
-        self.take_in(asker.into_iter().chain([suspect]).collect(), from, now);
+        self.take_in(
+            conn,
+            asker.into_iter().chain([suspect]).collect(),
+            from,
+            now,
+        );
         if !self.electorate.contains(&from) && self.roster.member(&from).is_none() {
             let goodbye = Goodbye::NoPassport("only members ask about members".to_owned());
             self.connections.refuse(conn, goodbye, &mut self.out);
             return;
         }
         // Without an answer the asker takes this panelist for silent and asks the next: nothing to say here.
-        let _answered =
-            self.with_suspicions(now, |suspicions, with| suspicions.handle_request(conn, inquiry, with));
+        let _answered = self.with_suspicions(now, |suspicions, with| {
+            suspicions.handle_request(conn, inquiry, with)
+        });
     }
 
     fn send_report(&mut self, report: DeadReport) {
@@ -265,7 +322,14 @@ impl Peer {
 }
 
 impl Role for Peer {
-    fn handle_connected(&mut self, conn: ConnId, dial: Option<DialId>, remote: NodeId, address: &str, now: Now) {
+    fn handle_connected(
+        &mut self,
+        conn: ConnId,
+        dial: Option<DialId>,
+        remote: NodeId,
+        address: &str,
+        now: Now,
+    ) {
         self.now = now.instant;
         let electorate = &mut self.electorate;
         let seat = dial.and_then(|dial| {
@@ -297,7 +361,8 @@ impl Role for Peer {
                     expected,
                     found: error.to_string(),
                 });
-                self.connections.close(conn, Goodbye::Mismatch(error.to_string()), &mut self.out);
+                self.connections
+                    .close(conn, Goodbye::Mismatch(error.to_string()), &mut self.out);
             }
             Some((_, Ok(false))) | None => {}
         }
@@ -310,26 +375,36 @@ impl Role for Peer {
         self.seats
             .handle_dial_failed(dial, &error, now.instant, &self.electorate, &mut self.out);
         self.probes.handle_dial_failed(dial, &error);
-        self.with_suspicions(now, |suspicions, with| suspicions.handle_dial_failed(dial, with));
+        self.with_suspicions(now, |suspicions, with| {
+            suspicions.handle_dial_failed(dial, with)
+        });
         if let Some(node) = self.dialing.remove(&dial) {
             self.back_off(node, now);
         }
         self.settle(now);
     }
 
+    fn handle_pinged(&mut self, dial: DialId, answers: bool, now: Now) {
+        self.now = now.instant;
+        self.probes.handle_pinged(dial, answers);
+    }
+
     fn handle_frame(&mut self, conn: ConnId, frame: Frame, now: Now) {
         self.now = now.instant;
         match frame {
             Frame::Hello(hello) => {
-                if let Some(ready) = self.connections.handle_hello(conn, hello, now, &mut self.out) {
+                if let Some(ready) = self
+                    .connections
+                    .handle_hello(conn, hello, now, &mut self.out)
+                {
                     self.handle_ready(ready, now);
                 }
             }
             Frame::Message(message) => {
                 let record = self.life.record();
-                let message = self
-                    .connections
-                    .handle_message(conn, message, record, now, &mut self.out);
+                let message =
+                    self.connections
+                        .handle_message(conn, message, record, now, &mut self.out);
                 if let Some((purpose, from, message)) = message {
                     self.handle_message(conn, from, purpose, message, now);
                 }
@@ -365,7 +440,8 @@ impl Role for Peer {
             }
             Request::Neighbors => {
                 let neighbors = self.overlay.neighbors().collect();
-                self.out.push(Output::Reply(id, Reply::Neighbors(neighbors)));
+                self.out
+                    .push(Output::Reply(id, Reply::Neighbors(neighbors)));
             }
             Request::Leave => self.leave(now),
         }
@@ -377,7 +453,8 @@ impl Role for Peer {
         for (conn, lost) in self.connections.handle_timeout(now, &mut self.out) {
             self.connection_is_gone(conn, &lost, "silent for too long", now);
         }
-        self.probes.handle_timeout(&mut self.connections, now, &mut self.out);
+        self.probes
+            .handle_timeout(&mut self.connections, now, &mut self.out);
         self.with_suspicions(now, Suspicions::handle_timeout);
         self.gossip.handle_timeout(now.instant);
         self.drop_undocumented(now);
@@ -398,7 +475,9 @@ impl Role for Peer {
 impl Peer {
     fn handle_ready(&mut self, ready: Ready, now: Now) {
         self.probes.handle_ready(ready.conn, &mut self.out);
-        self.with_suspicions(now, |suspicions, with| suspicions.handle_ready(ready.conn, with));
+        self.with_suspicions(now, |suspicions, with| {
+            suspicions.handle_ready(ready.conn, with)
+        });
         match ready.purpose {
             Purpose::Link => self.link_is_ready(ready, now),
             Purpose::Register => {
@@ -415,17 +494,27 @@ impl Peer {
 
     fn connection_is_gone(&mut self, conn: ConnId, closed: &Conn, cause: &str, now: Now) {
         let node = closed.remote;
-        let cause = closed.goodbye.as_ref().map_or_else(|| cause.to_owned(), ToString::to_string);
+        let cause = closed
+            .goodbye
+            .as_ref()
+            .map_or_else(|| cause.to_owned(), ToString::to_string);
         match closed.purpose {
             Some(Purpose::Link) if self.links.get(&node).is_some_and(|link| link.conn == conn) => {
                 let was_up = self.is_up(node, conn);
                 self.link_is_down(node, cause.clone(), now);
+                if closed.goodbye == Some(Goodbye::TooManyLinks) {
+                    self.overlay.link_refused(node);
+                }
                 if was_up && closed.goodbye.is_none() && !self.is_ending() {
                     self.suspect(node, &cause, now);
                 }
             }
             Some(Purpose::Register) => {
-                if let Some(seat) = self.electorate.seat_of(&node).filter(|_| closed.role.is_some()) {
+                if let Some(seat) = self
+                    .electorate
+                    .seat_of(&node)
+                    .filter(|_| closed.role.is_some())
+                {
                     self.seats.handle_lost(seat, now.instant);
                     let seed = self.party(node);
                     self.out.event(Event::SeedLost { seed, cause });

@@ -29,6 +29,8 @@ struct Probe {
     conns: BTreeSet<ConnId>,
     deadline: Instant,
     cause: String,
+    /// The dial that the host's answer to ICMP comes with, and the answer.
+    pinged: Option<(DialId, Option<bool>)>,
 }
 
 /// A probe's end.
@@ -95,6 +97,7 @@ impl Probes {
             conns,
             deadline: now.instant + self.timeout,
             cause: "no known endpoint".to_owned(),
+            pinged: dial.map(|dial| (dial, None)),
         };
         self.probes.insert(id, probe);
         self.fail_if_hopeless(id);
@@ -111,6 +114,14 @@ impl Probes {
         }
     }
 
+    /// The host behind a dial of ours answers ICMP, or does not: worth telling, never decisive.
+    pub fn handle_pinged(&mut self, dial: DialId, answers: bool) {
+        let is_ours = |probe: &Probe| probe.pinged.is_some_and(|(pinged, _)| pinged == dial);
+        if let Some((_, probe)) = self.find(is_ours) {
+            probe.pinged = Some((dial, Some(answers)));
+        }
+    }
+
     /// A dial of ours is connected.
     pub fn handle_connected(&mut self, conn: ConnId, dial: DialId) {
         if let Some((_, probe)) = self.find(|probe| probe.dial == Some(dial)) {
@@ -121,7 +132,11 @@ impl Probes {
 
     /// A connection for a probe is ready.
     pub fn handle_ready(&self, conn: ConnId, out: &mut Outbox) {
-        if let Some(probe) = self.probes.values().find(|probe| probe.conns.contains(&conn)) {
+        if let Some(probe) = self
+            .probes
+            .values()
+            .find(|probe| probe.conns.contains(&conn))
+        {
             out.send(conn, Message::Probe { nonce: probe.nonce });
         }
     }
@@ -135,7 +150,9 @@ impl Probes {
         connections: &mut Connections,
         out: &mut Outbox,
     ) {
-        let Some((id, probe)) = self.find(|probe| probe.nonce == nonce && probe.conns.contains(&conn)) else {
+        let Some((id, probe)) =
+            self.find(|probe| probe.nonce == nonce && probe.conns.contains(&conn))
+        else {
             return;
         };
         let result = match probe.record {
@@ -171,8 +188,9 @@ impl Probes {
         for id in late {
             if let Some(probe) = self.probes.remove(&id) {
                 let target = probe.target;
+                let cause = probe.with_host(&format!("no echo within {:?}", self.timeout));
                 close(probe, connections, out);
-                self.finish(id, target, Err(format!("no echo within {:?}", self.timeout)));
+                self.finish(id, target, Err(cause));
             }
         }
     }
@@ -197,12 +215,28 @@ impl Probes {
         if self.probes.get(&id).as_ref().is_some_and(is_hopeless)
             && let Some(probe) = self.probes.remove(&id)
         {
-            self.finish(id, probe.target, Err(probe.cause));
+            let cause = probe.with_host(&probe.cause);
+            self.finish(id, probe.target, Err(cause));
         }
     }
 
     fn finish(&mut self, probe: ProbeId, target: NodeId, result: Result<(), String>) {
-        self.done.push(Probed { probe, target, result });
+        self.done.push(Probed {
+            probe,
+            target,
+            result,
+        });
+    }
+}
+
+impl Probe {
+    /// A cause, with what is known of the host.
+    fn with_host(&self, cause: &str) -> String {
+        match self.pinged {
+            Some((_, Some(true))) => format!("{cause}; its host answers ICMP"),
+            Some((_, Some(false))) => format!("{cause}; its host does not answer ICMP"),
+            _ => cause.to_owned(),
+        }
     }
 }
 
@@ -212,7 +246,8 @@ fn close(probe: Probe, connections: &mut Connections, out: &mut Outbox) {
         connections.cancel(dial, out);
     }
     for conn in probe.conns {
-        let is_ours = |conn: &super::connections::Conn| conn.purpose == Some(Purpose::Probe) && conn.dialed;
+        let is_ours =
+            |conn: &super::connections::Conn| conn.purpose == Some(Purpose::Probe) && conn.dialed;
         if connections.get(conn).is_some_and(is_ours) {
             connections.close(conn, Goodbye::Done, out);
         }

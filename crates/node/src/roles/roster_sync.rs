@@ -22,7 +22,10 @@ pub fn begin(roster: &Roster) -> RosterMessage {
 ///
 /// # Errors
 /// What was wrong with the message.
-pub fn answer(roster: &Roster, message: RosterMessage) -> Result<(Vec<RosterMessage>, Vec<Arc<Proof>>), String> {
+pub fn answer(
+    roster: &Roster,
+    message: RosterMessage,
+) -> Result<(Vec<RosterMessage>, Vec<Arc<Proof>>), String> {
     match message {
         RosterMessage::Digest(digest) if digest == roster.digest() => Ok((Vec::new(), Vec::new())),
         RosterMessage::Digest(_) => {
@@ -31,7 +34,10 @@ pub fn answer(roster: &Roster, message: RosterMessage) -> Result<(Vec<RosterMess
         }
         RosterMessage::Buckets(theirs) => {
             if theirs.len() != BUCKETS {
-                return Err(format!("expected {BUCKETS} bucket digests, got {}", theirs.len()));
+                return Err(format!(
+                    "expected {BUCKETS} bucket digests, got {}",
+                    theirs.len()
+                ));
             }
             let differing = roster
                 .bucket_digests()
@@ -43,19 +49,28 @@ pub fn answer(roster: &Roster, message: RosterMessage) -> Result<(Vec<RosterMess
         }
         RosterMessage::Keys { buckets, keys } => {
             if keys.len() > LIST_MAX.max(roster.len()) {
-                return Err(format!("expected at most {LIST_MAX} keys, got {}", keys.len()));
+                return Err(format!(
+                    "expected at most {LIST_MAX} keys, got {}",
+                    keys.len()
+                ));
             }
             Ok((compare(roster, &buckets, keys), Vec::new()))
         }
         RosterMessage::Want(nodes) => {
             if nodes.len() > LIST_MAX {
-                return Err(format!("expected at most {LIST_MAX} nodes, got {}", nodes.len()));
+                return Err(format!(
+                    "expected at most {LIST_MAX} nodes, got {}",
+                    nodes.len()
+                ));
             }
             Ok((proofs(roster, nodes), Vec::new()))
         }
         RosterMessage::Proofs(proofs) => {
             if proofs.len() > LIST_MAX {
-                return Err(format!("expected at most {LIST_MAX} proofs, got {}", proofs.len()));
+                return Err(format!(
+                    "expected at most {LIST_MAX} proofs, got {}",
+                    proofs.len()
+                ));
             }
             Ok((Vec::new(), proofs))
         }
@@ -67,7 +82,10 @@ fn keys(roster: &Roster, buckets: impl Iterator<Item = u8>) -> Vec<RosterMessage
     let mut messages = Vec::new();
     let (mut some, mut keys): (Vec<u8>, Vec<(NodeId, StandingKey)>) = Default::default();
     for bucket in buckets {
-        let of_bucket: Vec<_> = roster.bucket(bucket).map(|(node, entry)| (*node, entry.key)).collect();
+        let of_bucket: Vec<_> = roster
+            .bucket(bucket)
+            .map(|(node, entry)| (*node, entry.key))
+            .collect();
         if !some.is_empty() && keys.len() + of_bucket.len() > LIST_MAX {
             let (buckets, keys) = (std::mem::take(&mut some), std::mem::take(&mut keys));
             messages.push(RosterMessage::Keys { buckets, keys });
@@ -76,12 +94,19 @@ fn keys(roster: &Roster, buckets: impl Iterator<Item = u8>) -> Vec<RosterMessage
         keys.extend(of_bucket);
     }
     if !some.is_empty() {
-        messages.push(RosterMessage::Keys { buckets: some, keys });
+        messages.push(RosterMessage::Keys {
+            buckets: some,
+            keys,
+        });
     }
     messages
 }
 
-fn compare(roster: &Roster, buckets: &[u8], keys: Vec<(NodeId, StandingKey)>) -> Vec<RosterMessage> {
+fn compare(
+    roster: &Roster,
+    buckets: &[u8],
+    keys: Vec<(NodeId, StandingKey)>,
+) -> Vec<RosterMessage> {
     let theirs: std::collections::BTreeMap<NodeId, StandingKey> = keys.into_iter().collect();
     let want: Vec<NodeId> = theirs
         .iter()
@@ -95,7 +120,10 @@ fn compare(roster: &Roster, buckets: &[u8], keys: Vec<(NodeId, StandingKey)>) ->
         .filter(|(node, entry)| theirs.get(node).is_none_or(|key| *key < entry.key))
         .map(|(node, _)| *node);
     let mut messages = proofs(roster, give);
-    messages.extend(want.chunks(LIST_MAX).map(|want| RosterMessage::Want(want.to_vec())));
+    messages.extend(
+        want.chunks(LIST_MAX)
+            .map(|want| RosterMessage::Want(want.to_vec())),
+    );
     messages
 }
 
@@ -106,5 +134,7 @@ fn proofs(roster: &Roster, nodes: impl IntoIterator<Item = NodeId>) -> Vec<Roste
         .map(|entry| entry.proof.clone())
         .collect();
     let messages = proofs.chunks(PROOFS_PER_MESSAGE);
-    messages.map(|some| RosterMessage::Proofs(some.to_vec())).collect()
+    messages
+        .map(|some| RosterMessage::Proofs(some.to_vec()))
+        .collect()
 }

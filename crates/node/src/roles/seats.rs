@@ -34,7 +34,13 @@ pub struct Seats {
 
 impl Seats {
     /// Seats to dial for a purpose; `own` is not dialled.
-    pub fn new(purpose: Purpose, count: usize, own: Option<usize>, redial: (Duration, Duration), seed: u64) -> Self {
+    pub fn new(
+        purpose: Purpose,
+        count: usize,
+        own: Option<usize>,
+        redial: (Duration, Duration),
+        seed: u64,
+    ) -> Self {
         Self {
             purpose,
             own,
@@ -45,12 +51,22 @@ impl Seats {
     }
 
     /// Dials every seat that is not connected and whose pause is over.
-    pub fn dial_due(&mut self, electorate: &Electorate, connections: &mut Connections, now: Instant, out: &mut Outbox) {
+    pub fn dial_due(
+        &mut self,
+        electorate: &Electorate,
+        connections: &mut Connections,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
         for (index, (seat, place)) in self.seats.iter_mut().zip(electorate.seats()).enumerate() {
             let is_connected = place
                 .voter
                 .is_some_and(|voter| connections.find(voter, self.purpose).is_some());
-            if self.own != Some(index) && seat.dial.is_none() && !is_connected && seat.back_off.is_due(now) {
+            if self.own != Some(index)
+                && seat.dial.is_none()
+                && !is_connected
+                && seat.back_off.is_due(now)
+            {
                 let endpoints = vec![place.name.clone()];
                 seat.dial = Some(connections.dial(self.purpose, endpoints, place.voter, out));
             }
@@ -91,7 +107,9 @@ impl Seats {
 
     /// A seat's session is gone: a pause before the next dial, so that a seed that closes at once is not hammered.
     pub fn handle_lost(&mut self, index: usize, now: Instant) {
-        self.seats[index].back_off.fail(self.redial, &mut self.rng, now);
+        self.seats[index]
+            .back_off
+            .fail(self.redial, &mut self.rng, now);
     }
 
     /// Whether a failed dial was one of these.
@@ -108,7 +126,9 @@ impl Seats {
             return false;
         };
         seat.dial = None;
-        if let DialError::WrongIdentity { expected, found, .. } = error
+        if let DialError::WrongIdentity {
+            expected, found, ..
+        } = error
             && !std::mem::replace(&mut seat.mismatch_told, true)
         {
             out.event(Event::SeedIdentityChanged {
@@ -122,7 +142,12 @@ impl Seats {
     }
 
     /// When a seat that is not connected may be dialled.
-    pub fn poll_timeout(&self, electorate: &Electorate, connections: &Connections, now: Instant) -> Option<Instant> {
+    pub fn poll_timeout(
+        &self,
+        electorate: &Electorate,
+        connections: &Connections,
+        now: Instant,
+    ) -> Option<Instant> {
         let waiting = self
             .seats
             .iter()

@@ -19,8 +19,8 @@ use super::probing::{ProbeId, Probes};
 use super::seats::Seats;
 use super::suspicion::{Surroundings, Suspicions, address_of, party};
 use super::{
-    ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestError, RequestId, Role, WriteId, earlier,
-    roster_sync,
+    ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestError, RequestId,
+    Role, WriteId, earlier, roster_sync,
 };
 use crate::config::{Options, SeedList};
 use crate::error::StartError;
@@ -69,7 +69,10 @@ impl Seed {
     /// # Errors
     /// When the address is not on the list, an option cannot be used, or the store holds what this network's seeds
     /// never signed.
-    #[expect(clippy::too_many_arguments, reason = "each is a plain fact of the one call that makes a seed")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a plain fact of the one call that makes a seed"
+    )]
     pub fn new(
         signer: Arc<dyn Signer>,
         scheme: Arc<dyn Scheme>,
@@ -82,10 +85,12 @@ impl Seed {
     ) -> Result<Self, StartError> {
         let me = signer.id();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let own = seeds.position(address).ok_or_else(|| StartError::NotASeed {
-            address: address.to_owned(),
-            seeds: seeds.addresses().join(", "),
-        })?;
+        let own = seeds
+            .position(address)
+            .ok_or_else(|| StartError::NotASeed {
+                address: address.to_owned(),
+                seeds: seeds.addresses().join(", "),
+            })?;
         let mut electorate = seeds.electorate()?;
         electorate.bind(own, me)?;
         for (seat, id) in &restored.seats {
@@ -113,11 +118,21 @@ impl Seed {
         }
         // Everybody lost the session when this seed went down: time to come back before anyone is missed.
         let missed_at = now.instant + options.orphan_after + options.redial.1 * 2;
-        let orphans = council.roster().members().map(|record| (record.node, missed_at)).collect();
+        let orphans = council
+            .roster()
+            .members()
+            .map(|record| (record.node, missed_at))
+            .collect();
         let mut this = Self {
             me,
             connections: Connections::new(me, RoleKind::Seed, seeds, &options, rng.next_u64()),
-            seats: Seats::new(Purpose::Link, count, Some(own), options.redial, rng.next_u64()),
+            seats: Seats::new(
+                Purpose::Link,
+                count,
+                Some(own),
+                options.redial,
+                rng.next_u64(),
+            ),
             probes: Probes::new(options.probe_timeout),
             suspicions: Suspicions::new(options.inquiry.clone()),
             address: address.to_owned(),
@@ -159,7 +174,9 @@ impl Seed {
                 if probed.result.is_ok() {
                     self.look_again(probed.target, now);
                 }
-                self.with_suspicions(now, |suspicions, with| suspicions.handle_probed(&probed, with));
+                self.with_suspicions(now, |suspicions, with| {
+                    suspicions.handle_probed(&probed, with)
+                });
             } else if let Some(report) = self.suspicions.poll_report() {
                 self.report(report, now);
             } else if let Some(output) = self.council.poll_output() {
@@ -169,13 +186,21 @@ impl Seed {
             }
         }
         if !self.has_ended {
-            self.seats
-                .dial_due(self.council.electorate(), &mut self.connections, now.instant, &mut self.out);
+            self.seats.dial_due(
+                self.council.electorate(),
+                &mut self.connections,
+                now.instant,
+                &mut self.out,
+            );
         }
         self.connections.note_due();
     }
 
-    fn with_suspicions<T>(&mut self, now: Now, act: impl FnOnce(&mut Suspicions, &mut Surroundings<'_>) -> T) -> T {
+    fn with_suspicions<T>(
+        &mut self,
+        now: Now,
+        act: impl FnOnce(&mut Suspicions, &mut Surroundings<'_>) -> T,
+    ) -> T {
         act(
             &mut self.suspicions,
             &mut Surroundings {
@@ -209,7 +234,14 @@ impl Seed {
 
     // --- messages ---
 
-    fn handle_message(&mut self, conn: ConnId, from: NodeId, purpose: Purpose, message: Message, now: Now) {
+    fn handle_message(
+        &mut self,
+        conn: ConnId,
+        from: NodeId,
+        purpose: Purpose,
+        message: Message,
+        now: Now,
+    ) {
         match (purpose, message) {
             (_, Message::Goodbye(_)) => {}
             (_, Message::Echo { nonce, record }) => {
@@ -220,21 +252,34 @@ impl Seed {
             (Purpose::Link, _) if !self.council.electorate().contains(&from) => {}
             (Purpose::Link, Message::Council(message)) => self.handle_council(from, message, now),
             (Purpose::Link, Message::Roster(message)) => self.handle_roster(conn, message),
-            (Purpose::Register, Message::RegisterRequest(record)) => self.handle_register(conn, from, record, now),
-            (Purpose::Register, Message::Passport(proof)) => self.handle_passport(conn, from, proof),
+            (Purpose::Register, Message::RegisterRequest(record)) => {
+                self.handle_register(conn, from, record, now)
+            }
+            (Purpose::Register, Message::Passport(proof)) => {
+                self.handle_passport(conn, from, proof)
+            }
             (Purpose::Register, Message::Departure(departure)) => {
                 self.handle_proof(conn, Arc::new(Proof::Departure(departure)));
             }
             (Purpose::Register, message) if self.council.roster().member(&from).is_some() => {
                 self.handle_member(conn, from, message, now);
             }
-            (Purpose::Testify, Message::SuspectRequest { inquiry, suspect, asker }) => {
+            (
+                Purpose::Link | Purpose::Testify,
+                Message::SuspectRequest {
+                    inquiry,
+                    suspect,
+                    asker,
+                },
+            ) => {
                 for proof in asker.into_iter().chain([suspect]) {
                     self.handle_proof(conn, proof);
                 }
                 self.handle_suspect_request(conn, from, inquiry, now);
             }
-            (_, Message::SuspectResponse(testimony)) => self.handle_testimony(conn, from, testimony, now),
+            (_, Message::SuspectResponse(testimony)) => {
+                self.handle_testimony(conn, from, testimony, now)
+            }
             // Members whose session outlived their membership, or began before this seed knew of it: no fault.
             (Purpose::Register, Message::Roster(_) | Message::LinkCount(_)) => {}
             (Purpose::Register, Message::DeadReport(report)) => {
@@ -242,7 +287,10 @@ impl Seed {
                 self.refuse_report(&report, reason);
             }
             (_, message) => {
-                let what = format!("a seed does not take {} on a connection for {purpose:?}", message.name());
+                let what = format!(
+                    "a seed does not take {} on a connection for {purpose:?}",
+                    message.name()
+                );
                 self.connections.misbehaved(conn, what, &mut self.out);
             }
         }
@@ -256,11 +304,15 @@ impl Seed {
                 self.link_counts.insert(from, count);
             }
             Message::DeadReport(report) => self.handle_report(from, report, now),
-            Message::SuspectRequest { inquiry, suspect, .. } => {
+            Message::SuspectRequest {
+                inquiry, suspect, ..
+            } => {
                 self.handle_proof(conn, suspect);
                 self.handle_suspect_request(conn, from, inquiry, now);
             }
-            Message::SuspectResponse(testimony) => self.handle_testimony(conn, from, testimony, now),
+            Message::SuspectResponse(testimony) => {
+                self.handle_testimony(conn, from, testimony, now)
+            }
             message => {
                 let what = format!("a seed does not take {} from a member", message.name());
                 self.connections.misbehaved(conn, what, &mut self.out);
@@ -275,8 +327,14 @@ impl Seed {
                 let is_news = !self.council.is_open(&proposal.id());
                 let (subject, proposer) = (self.subject(&proposal), self.party(from));
                 let event = match &proposal {
-                    Proposal::Admit(_) => Some(Event::RegisterProposal { candidate: subject, proposer }),
-                    Proposal::Evict(_) => Some(Event::DeadProposal { suspect: subject, proposer }),
+                    Proposal::Admit(_) => Some(Event::RegisterProposal {
+                        candidate: subject,
+                        proposer,
+                    }),
+                    Proposal::Evict(_) => Some(Event::DeadProposal {
+                        suspect: subject,
+                        proposer,
+                    }),
                     Proposal::Motion(_) => None,
                 };
                 // What is not acceptable here gets no vote; the proposer's deadline names this seed as silent, and
@@ -300,7 +358,9 @@ impl Seed {
                 answers
                     .into_iter()
                     .for_each(|answer| self.out.send(conn, Message::Roster(answer)));
-                proofs.into_iter().for_each(|proof| self.handle_proof(conn, proof));
+                proofs
+                    .into_iter()
+                    .for_each(|proof| self.handle_proof(conn, proof));
             }
             Err(what) => self.connections.misbehaved(conn, what, &mut self.out),
         }
@@ -310,26 +370,46 @@ impl Seed {
     fn handle_proof(&mut self, conn: ConnId, proof: Arc<Proof>) {
         match self.council.handle_proof(proof) {
             Err(error) if !council::is_undecided(&error) => {
-                self.connections
-                    .misbehaved(conn, format!("a proof that proves nothing: {error}"), &mut self.out);
+                self.connections.misbehaved(
+                    conn,
+                    format!("a proof that proves nothing: {error}"),
+                    &mut self.out,
+                );
             }
             _ => {}
         }
     }
 
-    fn handle_suspect_request(&mut self, conn: ConnId, from: NodeId, inquiry: quorate_consensus::Inquiry, now: Now) {
-        if self.council.roster().member(&from).is_none() && !self.council.electorate().contains(&from) {
+    fn handle_suspect_request(
+        &mut self,
+        conn: ConnId,
+        from: NodeId,
+        inquiry: quorate_consensus::Inquiry,
+        now: Now,
+    ) {
+        if self.council.roster().member(&from).is_none()
+            && !self.council.electorate().contains(&from)
+        {
             let goodbye = Goodbye::NoPassport("only members ask about members".to_owned());
             self.connections.refuse(conn, goodbye, &mut self.out);
             return;
         }
         // Without an answer the asker takes this panelist for silent and asks the next: nothing to say here.
-        let _answered = self.with_suspicions(now, |suspicions, with| suspicions.handle_request(conn, inquiry, with));
+        let _answered = self.with_suspicions(now, |suspicions, with| {
+            suspicions.handle_request(conn, inquiry, with)
+        });
     }
 
-    fn handle_testimony(&mut self, conn: ConnId, from: NodeId, testimony: quorate_consensus::Testimony, now: Now) {
-        let counted =
-            self.with_suspicions(now, |suspicions, with| suspicions.handle_response(conn, from, testimony, with));
+    fn handle_testimony(
+        &mut self,
+        conn: ConnId,
+        from: NodeId,
+        testimony: quorate_consensus::Testimony,
+        now: Now,
+    ) {
+        let counted = self.with_suspicions(now, |suspicions, with| {
+            suspicions.handle_response(conn, from, testimony, with)
+        });
         if let Err(what) = counted {
             self.connections.misbehaved(conn, what, &mut self.out);
         }
@@ -340,7 +420,8 @@ impl Seed {
         let id = proposal.subject();
         let address = match proposal {
             Proposal::Admit(record) => record.endpoints.first().cloned(),
-            Proposal::Evict(report) => self.party(id)
+            Proposal::Evict(report) => self
+                .party(id)
                 .address
                 .or_else(|| Some(report.endpoint.clone())),
             Proposal::Motion(_) => None,
@@ -364,16 +445,24 @@ impl Seed {
                 self.writes.insert(write, id);
             }
             council::Output::Counted { proposal, vote } => self.tell_vote(&proposal, vote),
-            council::Output::Decided { proposal, decision } => self.tell_decision(&proposal, decision),
-            council::Output::Committed { node, proof, previous } => {
+            council::Output::Decided { proposal, decision } => {
+                self.tell_decision(&proposal, decision)
+            }
+            council::Output::Committed {
+                node,
+                proof,
+                previous,
+            } => {
                 let was = previous.map(|entry| (entry.key.incarnation, entry.key.standing));
                 self.announce(node, &proof, was, now);
             }
             council::Output::Widened { node, proof } => {
                 // So that those who know other seeds than the first signers can check it too.
                 let sessions = self.connections.to(node).collect();
-                self.out
-                    .send_all(sessions, Message::Roster(RosterMessage::Proofs(vec![proof])));
+                self.out.send_all(
+                    sessions,
+                    Message::Roster(RosterMessage::Proofs(vec![proof])),
+                );
             }
             council::Output::Equivocated(evidence) => self.out.event(Event::Equivocation(evidence)),
         }
@@ -406,7 +495,9 @@ impl Seed {
             council::Decision::Defeated(noes) => Refusal::Defeated(noes),
             council::Decision::Expired { silent } => Refusal::Expired { silent },
             council::Decision::Superseded(proof) => Refusal::Settled(proof),
-            council::Decision::NotDurable => Refusal::Unacceptable("this seed cannot store the decision".to_owned()),
+            council::Decision::NotDurable => {
+                Refusal::Unacceptable("this seed cannot store the decision".to_owned())
+            }
         };
         let reason = refusal.describe(|node| self.party(node).to_string());
         match proposal {
@@ -425,7 +516,13 @@ impl Seed {
     }
 
     /// A standing changed, durably: the members are told, and a node that is out is cut off.
-    fn announce(&mut self, node: NodeId, proof: &Arc<Proof>, was: Option<(u64, Standing)>, now: Now) {
+    fn announce(
+        &mut self,
+        node: NodeId,
+        proof: &Arc<Proof>,
+        was: Option<(u64, Standing)>,
+        now: Now,
+    ) {
         let Some((_, key)) = proof.claims() else {
             return;
         };
@@ -434,7 +531,8 @@ impl Seed {
             return;
         }
         let was_member = was.is_some_and(|(_, standing)| standing == Standing::Admitted);
-        self.suspicions.handle_standing(&node, self.council.roster());
+        self.suspicions
+            .handle_standing(&node, self.council.roster());
         let member = Party {
             id: node,
             address: address_of(proof),
@@ -466,7 +564,8 @@ impl Seed {
                 if has_session {
                     self.greet(node);
                 } else {
-                    self.orphans.insert(node, now.instant + self.options.orphan_after);
+                    self.orphans
+                        .insert(node, now.instant + self.options.orphan_after);
                 }
             }
             Standing::Evicted | Standing::Left => {
@@ -481,7 +580,14 @@ impl Seed {
 }
 
 impl Role for Seed {
-    fn handle_connected(&mut self, conn: ConnId, dial: Option<DialId>, remote: NodeId, address: &str, now: Now) {
+    fn handle_connected(
+        &mut self,
+        conn: ConnId,
+        dial: Option<DialId>,
+        remote: NodeId,
+        address: &str,
+        now: Now,
+    ) {
         self.now = now.instant;
         let council = &mut self.council;
         let seat = dial.and_then(|dial| {
@@ -501,7 +607,10 @@ impl Role for Seed {
                     address: name.clone(),
                     id: remote,
                 });
-                self.write(Stored::Seat { address: name, id: remote });
+                self.write(Stored::Seat {
+                    address: name,
+                    id: remote,
+                });
                 // It may have dialled first: what was refused as a stranger's is a voter's now.
                 if let Some(link) = self.link_to(remote) {
                     self.voter_is_linked(link, remote);
@@ -514,7 +623,8 @@ impl Role for Seed {
                     expected: seat.voter.unwrap_or(remote),
                     found: error.to_string(),
                 });
-                self.connections.close(conn, Goodbye::Mismatch(error.to_string()), &mut self.out);
+                self.connections
+                    .close(conn, Goodbye::Mismatch(error.to_string()), &mut self.out);
             }
             Some((_, Ok(false))) | None => {}
         }
@@ -524,23 +634,40 @@ impl Role for Seed {
     fn handle_dial_failed(&mut self, dial: DialId, error: DialError, now: Now) {
         self.now = now.instant;
         self.connections.handle_dial_failed(dial);
-        self.seats
-            .handle_dial_failed(dial, &error, now.instant, self.council.electorate(), &mut self.out);
+        self.seats.handle_dial_failed(
+            dial,
+            &error,
+            now.instant,
+            self.council.electorate(),
+            &mut self.out,
+        );
         self.probes.handle_dial_failed(dial, &error);
-        self.with_suspicions(now, |suspicions, with| suspicions.handle_dial_failed(dial, with));
+        self.with_suspicions(now, |suspicions, with| {
+            suspicions.handle_dial_failed(dial, with)
+        });
         self.settle(now);
+    }
+
+    fn handle_pinged(&mut self, dial: DialId, answers: bool, now: Now) {
+        self.now = now.instant;
+        self.probes.handle_pinged(dial, answers);
     }
 
     fn handle_frame(&mut self, conn: ConnId, frame: Frame, now: Now) {
         self.now = now.instant;
         match frame {
             Frame::Hello(hello) => {
-                if let Some(ready) = self.connections.handle_hello(conn, hello, now, &mut self.out) {
+                if let Some(ready) = self
+                    .connections
+                    .handle_hello(conn, hello, now, &mut self.out)
+                {
                     self.handle_ready(ready, now);
                 }
             }
             Frame::Message(message) => {
-                let message = self.connections.handle_message(conn, message, None, now, &mut self.out);
+                let message =
+                    self.connections
+                        .handle_message(conn, message, None, now, &mut self.out);
                 if let Some((purpose, from, message)) = message {
                     self.handle_message(conn, from, purpose, message, now);
                 }
@@ -580,7 +707,12 @@ impl Role for Seed {
         let reply = match request {
             Request::Broadcast(_) => Some(Reply::Broadcast(Err(RequestError::NotAPeer))),
             Request::Members => {
-                let members = self.council.roster().members().map(MemberInfo::of).collect();
+                let members = self
+                    .council
+                    .roster()
+                    .members()
+                    .map(MemberInfo::of)
+                    .collect();
                 Some(Reply::Members(members))
             }
             Request::Neighbors => {
@@ -601,7 +733,8 @@ impl Role for Seed {
         for (conn, lost) in self.connections.handle_timeout(now, &mut self.out) {
             self.connection_is_gone(conn, &lost, "silent for too long", now);
         }
-        self.probes.handle_timeout(&mut self.connections, now, &mut self.out);
+        self.probes
+            .handle_timeout(&mut self.connections, now, &mut self.out);
         self.with_suspicions(now, Suspicions::handle_timeout);
         self.council.handle_timeout(now);
         self.look_after_orphans(now);

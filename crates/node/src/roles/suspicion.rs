@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_consensus::{
-    DeadReport, Electorate, Finding, Inquiry as Question, NodeId, Now, Proof, Roster, SILENT_MAX, Scheme, Signer, Standing,
-    Testimony,
+    DeadReport, Electorate, Finding, Inquiry as Question, NodeId, Now, Proof, Roster, SILENT_MAX,
+    Scheme, Signer, Standing, Testimony,
 };
 use quorate_gossip as gossip;
 use quorate_gossip::{Inquiry, InquiryConfig, InquiryOutput, Panel};
@@ -108,7 +108,13 @@ impl Suspicions {
     }
 
     /// A member seems lost. `rank` is this node's place among those who noticed: the first acts at once.
-    pub fn notice(&mut self, suspect: NodeId, cause: &str, rank: usize, with: &mut Surroundings<'_>) {
+    pub fn notice(
+        &mut self,
+        suspect: NodeId,
+        cause: &str,
+        rank: usize,
+        with: &mut Surroundings<'_>,
+    ) {
         let Some(record) = with.roster.member(&suspect) else {
             return;
         };
@@ -117,9 +123,14 @@ impl Suspicions {
         }
         let incarnation = record.incarnation;
         let endpoints = record.endpoints.clone();
-        let probe = with
-            .probes
-            .start(suspect, endpoints, None, with.connections, with.now, with.out);
+        let probe = with.probes.start(
+            suspect,
+            endpoints,
+            None,
+            with.connections,
+            with.now,
+            with.out,
+        );
         self.cases.insert(
             suspect,
             Case {
@@ -145,7 +156,9 @@ impl Suspicions {
     /// A standing changed: a suspicion of somebody who is no member any more is over.
     pub fn handle_standing(&mut self, node: &NodeId, roster: &Roster) {
         let still = |case: &Case| {
-            let key = roster.get(node).map(|entry| (entry.key.standing, entry.key.incarnation));
+            let key = roster
+                .get(node)
+                .map(|entry| (entry.key.standing, entry.key.incarnation));
             key == Some((Standing::Admitted, case.incarnation))
         };
         if self.cases.get(node).is_some_and(|case| !still(case)) {
@@ -158,8 +171,13 @@ impl Suspicions {
         for (conn, question) in self.answers.remove(&probed.probe).unwrap_or_default() {
             testify(conn, question, &probed.result, with);
         }
-        let is_probing = |case: &Case| matches!(case.stage, Stage::Probing(probe) if probe == probed.probe);
-        let Some(case) = self.cases.get_mut(&probed.target).filter(|case| is_probing(case)) else {
+        let is_probing =
+            |case: &Case| matches!(case.stage, Stage::Probing(probe) if probe == probed.probe);
+        let Some(case) = self
+            .cases
+            .get_mut(&probed.target)
+            .filter(|case| is_probing(case))
+        else {
             return;
         };
         match &probed.result {
@@ -211,7 +229,9 @@ impl Suspicions {
         let Some(record) = with.roster.member(&question.suspect) else {
             return Err("the suspect is no member here");
         };
-        if question.network != with.electorate.network() || question.incarnation != record.incarnation {
+        if question.network != with.electorate.network()
+            || question.incarnation != record.incarnation
+        {
             return Err("the suspect is not known at that incarnation");
         }
         if question.suspect == with.signer.id() {
@@ -227,18 +247,24 @@ impl Suspicions {
             way: Way::Received,
         });
         // Several askers about one suspect share a probe.
-        let shared = self
-            .answers
-            .values_mut()
-            .find(|answers| answers.first().is_some_and(|(_, other)| other.suspect == question.suspect));
+        let shared = self.answers.values_mut().find(|answers| {
+            answers
+                .first()
+                .is_some_and(|(_, other)| other.suspect == question.suspect)
+        });
         if let Some(answers) = shared {
             answers.push((conn, question));
             return Ok(());
         }
         let endpoints = record.endpoints.clone();
-        let probe = with
-            .probes
-            .start(question.suspect, endpoints, None, with.connections, with.now, with.out);
+        let probe = with.probes.start(
+            question.suspect,
+            endpoints,
+            None,
+            with.connections,
+            with.now,
+            with.out,
+        );
         self.answers.insert(probe, vec![(conn, question)]);
         Ok(())
     }
@@ -258,7 +284,9 @@ impl Suspicions {
             with.connections.close(conn, Goodbye::Done, with.out);
         }
         let suspect = testimony.suspect;
-        let Some(Stage::Inquiring { inquiry, question, .. }) = self.cases.get_mut(&suspect).map(|case| &mut case.stage)
+        let Some(Stage::Inquiring {
+            inquiry, question, ..
+        }) = self.cases.get_mut(&suspect).map(|case| &mut case.stage)
         else {
             // The inquiry is over; late answers are no fault.
             return Ok(());
@@ -269,7 +297,9 @@ impl Suspicions {
         if testimony.witness != from {
             return Err("a testimony must come from its witness".to_owned());
         }
-        testimony.verify(with.scheme).map_err(|error| error.to_string())?;
+        testimony
+            .verify(with.scheme)
+            .map_err(|error| error.to_string())?;
         with.out.event(Event::SuspectResponse {
             suspect: with.party(suspect),
             witness: with.party(from),
@@ -328,7 +358,10 @@ impl Suspicions {
                     self.drive(suspect, with);
                 }
                 Stage::Waiting(until) if with.now.instant >= *until => {
-                    let endpoints = with.roster.member(&suspect).map(|record| record.endpoints.clone());
+                    let endpoints = with
+                        .roster
+                        .member(&suspect)
+                        .map(|record| record.endpoints.clone());
                     let probe = with.probes.start(
                         suspect,
                         endpoints.unwrap_or_default(),
@@ -364,20 +397,36 @@ impl Suspicions {
     /// Carries out what an inquiry wants.
     fn drive(&mut self, suspect: NodeId, with: &mut Surroundings<'_>) {
         while let Some(case) = self.cases.get_mut(&suspect)
-            && let Stage::Inquiring { inquiry, question, opened_ms, own_cause } = &mut case.stage
+            && let Stage::Inquiring {
+                inquiry,
+                question,
+                opened_ms,
+                own_cause,
+            } = &mut case.stage
             && let Some(output) = inquiry.poll_output()
         {
             match output {
                 InquiryOutput::Ask(panelist) if panelist == with.signer.id() => {
-                    let testimony = Testimony::sign(with.signer, *question, Finding::Unreachable, own_cause);
+                    let testimony =
+                        Testimony::sign(with.signer, *question, Finding::Unreachable, own_cause);
                     // Its own answer to its own question, asked this moment.
-                    let _counted =
-                        inquiry.handle_testimony(panelist, gossip::Finding::Unreachable, testimony, with.now.instant);
+                    let _counted = inquiry.handle_testimony(
+                        panelist,
+                        gossip::Finding::Unreachable,
+                        testimony,
+                        with.now.instant,
+                    );
                 }
                 InquiryOutput::Ask(panelist) => self.send_out(Errand { suspect, panelist }, with),
-                InquiryOutput::Report { testimonies, mut silent } => {
+                InquiryOutput::Report {
+                    testimonies,
+                    mut silent,
+                } => {
                     silent.truncate(SILENT_MAX);
-                    let endpoint = with.roster.member(&suspect).and_then(|record| record.endpoints.first());
+                    let endpoint = with
+                        .roster
+                        .member(&suspect)
+                        .and_then(|record| record.endpoints.first());
                     let report = DeadReport::sign(
                         with.signer,
                         *question,
@@ -390,12 +439,26 @@ impl Suspicions {
                     self.pause(suspect, with.now.instant);
                 }
                 InquiryOutput::Dismissed { alive } => {
-                    let names: Vec<_> = alive.iter().map(|node| with.party(*node).to_string()).collect();
-                    self.drop_for_now(suspect, format!("found alive by {}", names.join(", ")), with);
+                    let names: Vec<_> = alive
+                        .iter()
+                        .map(|node| with.party(*node).to_string())
+                        .collect();
+                    self.drop_for_now(
+                        suspect,
+                        format!("found alive by {}", names.join(", ")),
+                        with,
+                    );
                 }
                 InquiryOutput::Failed { silent } => {
-                    let names: Vec<_> = silent.iter().map(|node| with.party(*node).to_string()).collect();
-                    self.drop_for_now(suspect, format!("no majority of its panel; silent: {}", names.join(", ")), with);
+                    let names: Vec<_> = silent
+                        .iter()
+                        .map(|node| with.party(*node).to_string())
+                        .collect();
+                    self.drop_for_now(
+                        suspect,
+                        format!("no majority of its panel; silent: {}", names.join(", ")),
+                        with,
+                    );
                 }
             }
         }
@@ -427,9 +490,9 @@ impl Suspicions {
             self.ask(conn, errand, with);
         } else if let Some(record) = with.roster.member(&errand.panelist) {
             let endpoints = record.endpoints.clone();
-            let dial = with
-                .connections
-                .dial(Purpose::Testify, endpoints, Some(errand.panelist), with.out);
+            let dial =
+                with.connections
+                    .dial(Purpose::Testify, endpoints, Some(errand.panelist), with.out);
             self.dials.insert(dial, errand);
         } else {
             self.unavailable(errand, with);
@@ -437,14 +500,19 @@ impl Suspicions {
     }
 
     fn ask(&self, conn: ConnId, errand: Errand, with: &mut Surroundings<'_>) {
-        let Some(Stage::Inquiring { question, .. }) = self.cases.get(&errand.suspect).map(|case| &case.stage) else {
+        let Some(Stage::Inquiring { question, .. }) =
+            self.cases.get(&errand.suspect).map(|case| &case.stage)
+        else {
             return;
         };
         let proof_of = |node: NodeId| with.roster.get(&node).map(|entry| entry.proof.clone());
         let Some(suspect) = proof_of(errand.suspect) else {
             return;
         };
-        let is_stranger = with.connections.get(conn).is_some_and(|conn| conn.purpose == Some(Purpose::Testify));
+        let is_stranger = with
+            .connections
+            .get(conn)
+            .is_some_and(|conn| conn.purpose == Some(Purpose::Testify));
         let asker: Option<Arc<Proof>> = is_stranger.then(|| proof_of(with.signer.id())).flatten();
         with.out.event(Event::SuspectRequest {
             suspect: with.party(errand.suspect),
@@ -452,11 +520,22 @@ impl Suspicions {
             way: Way::Sent,
         });
         let inquiry = *question;
-        with.out.send(conn, Message::SuspectRequest { inquiry, suspect, asker });
+        with.out.send(
+            conn,
+            Message::SuspectRequest {
+                inquiry,
+                suspect,
+                asker,
+            },
+        );
     }
 
     fn unavailable(&mut self, errand: Errand, with: &mut Surroundings<'_>) {
-        if let Some(Stage::Inquiring { inquiry, .. }) = self.cases.get_mut(&errand.suspect).map(|case| &mut case.stage) {
+        if let Some(Stage::Inquiring { inquiry, .. }) = self
+            .cases
+            .get_mut(&errand.suspect)
+            .map(|case| &mut case.stage)
+        {
             inquiry.handle_unavailable(errand.panelist, with.now.instant);
             self.drive(errand.suspect, with);
         }
@@ -474,13 +553,20 @@ pub fn check_panel(
     seeds: impl IntoIterator<Item = NodeId>,
     is_present: impl Fn(&NodeId) -> bool,
 ) -> Result<(), String> {
-    let silent: BTreeSet<NodeId> = report.silent.iter().filter(|node| !is_present(node)).copied().collect();
+    let silent: BTreeSet<NodeId> = report
+        .silent
+        .iter()
+        .filter(|node| !is_present(node))
+        .copied()
+        .collect();
     let members = roster.members().map(|record| record.node);
     let panel = Panel::new(&report.suspect, report.incarnation, members, seeds, &silent);
     let witnesses = report
         .testimonies
         .iter()
-        .filter(|testimony| testimony.finding == Finding::Unreachable && panel.contains(&testimony.witness))
+        .filter(|testimony| {
+            testimony.finding == Finding::Unreachable && panel.contains(&testimony.witness)
+        })
         .count();
     if witnesses >= panel.threshold() {
         Ok(())
@@ -493,7 +579,12 @@ pub fn check_panel(
     }
 }
 
-fn testify(conn: ConnId, question: Question, result: &Result<(), String>, with: &mut Surroundings<'_>) {
+fn testify(
+    conn: ConnId,
+    question: Question,
+    result: &Result<(), String>,
+    with: &mut Surroundings<'_>,
+) {
     let (finding, cause) = match result {
         Ok(()) => (Finding::Alive, "it echoed a nonce"),
         Err(cause) => (Finding::Unreachable, cause.as_str()),
@@ -519,7 +610,10 @@ const fn finding(finding: Finding) -> gossip::Finding {
 /// A node with its address: a seed's line of the list, or what the proof of its standing names.
 pub fn party(roster: &Roster, electorate: &Electorate, node: NodeId) -> Party {
     let of_member = || roster.get(&node).and_then(|entry| address_of(&entry.proof));
-    let address = electorate.name_of(&node).map(str::to_owned).or_else(of_member);
+    let address = electorate
+        .name_of(&node)
+        .map(str::to_owned)
+        .or_else(of_member);
     Party { id: node, address }
 }
 

@@ -205,11 +205,15 @@ async fn write_frames(
     while let Some(frame) = queue.recv().await {
         queued.fetch_sub(frame.len().max(FRAME_COST), Ordering::Relaxed);
         let feeding = timeout(WRITE_MAX, frames.feed(frame)).await;
-        feeding.map_err(|_| stuck())?.map_err(|error| error.to_string())?;
+        feeding
+            .map_err(|_| stuck())?
+            .map_err(|error| error.to_string())?;
         // What is queued goes out together.
         if queue.is_empty() {
             let flushing = timeout(WRITE_MAX, frames.flush()).await;
-            flushing.map_err(|_| stuck())?.map_err(|error| error.to_string())?;
+            flushing
+                .map_err(|_| stuck())?
+                .map_err(|error| error.to_string())?;
         }
     }
     // The runtime has dropped its end: all is queued. The other end learns by TLS that this was no accident.

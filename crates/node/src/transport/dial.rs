@@ -40,8 +40,13 @@ pub(crate) async fn dial(
     Err(last)
 }
 
-async fn dial_one(tls: &TlsConfig, endpoint: &str, expect: Option<NodeId>) -> Result<Secured, DialError> {
-    let unreachable = |what: &dyn std::fmt::Display| DialError::Unreachable(format!("{endpoint}: {what}"));
+async fn dial_one(
+    tls: &TlsConfig,
+    endpoint: &str,
+    expect: Option<NodeId>,
+) -> Result<Secured, DialError> {
+    let unreachable =
+        |what: &dyn std::fmt::Display| DialError::Unreachable(format!("{endpoint}: {what}"));
     let addresses = timeout(CONNECT_MAX, tokio::net::lookup_host(endpoint))
         .await
         .map_err(|_| unreachable(&"the name was not resolved in time"))?
@@ -98,7 +103,11 @@ async fn dial_one(tls: &TlsConfig, endpoint: &str, expect: Option<NodeId>) -> Re
 }
 
 /// The other half: secures a connection that was accepted.
-pub(crate) async fn accept(tls: TlsConfig, stream: TcpStream, address: String) -> Result<Secured, String> {
+pub(crate) async fn accept(
+    tls: TlsConfig,
+    stream: TcpStream,
+    address: String,
+) -> Result<Secured, String> {
     let _nodelay = stream.set_nodelay(true);
     let accepting = TlsAcceptor::from(tls.server).accept(stream);
     let stream = timeout(HANDSHAKE_MAX, accepting)

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use quorate_consensus::NodeId;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature_with_raw_key};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::{
     CertificateDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
 };
@@ -16,14 +18,16 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, ServerConfig,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,
+    PeerIncompatible, ServerConfig, SignatureScheme,
 };
 
 use crate::identity::Identity;
 
 /// SubjectPublicKeyInfo of an Ed25519 key (RFC 8410), up to the key's 32 bytes.
-const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const SPKI_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
 
 /// PKCS #8 of an Ed25519 key (RFC 8410), up to the secret's 32 bytes.
 const PKCS8_PREFIX: [u8; 16] = [
@@ -48,7 +52,9 @@ impl TlsConfig {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()
             .with_custom_certificate_verifier(verifier.clone())
-            .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(key.clone())));
+            .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(
+                key.clone(),
+            )));
         client.resumption = Resumption::disabled();
         client.enable_sni = false;
         let mut server = server_builder(provider)?
@@ -75,7 +81,10 @@ fn certified_key(identity: &Identity) -> Result<Arc<CertifiedKey>, Error> {
     let key = ring::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(pkcs8))?;
     let mut spki = SPKI_PREFIX.to_vec();
     spki.extend_from_slice(identity.id().as_bytes());
-    Ok(Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki)], key)))
+    Ok(Arc::new(CertifiedKey::new(
+        vec![CertificateDer::from(spki)],
+        key,
+    )))
 }
 
 /// The node whose key this SubjectPublicKeyInfo holds.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_consensus::council::{Decision, ProposeError};
-use quorate_consensus::{NetworkId, Proof, Proposal, ProposalError, ReportError, Standing};
+use quorate_consensus::{
+    DeadReport, NetworkId, Proof, Proposal, ProposalError, ReportError, Standing,
+};
 
 use crate::net::{Net, Verdict};
 use crate::sample::{
@@ -74,6 +76,19 @@ fn reports_that_open_no_vote() {
         suspect: node(suspect),
         incarnation,
     };
+    let signed = |reporter, testimonies| {
+        let inquiry = report(&signer(50), node(50), 1, 1, START_MS).inquiry();
+        let endpoint = "node.example:5000".to_owned();
+        let reporter = signer(reporter);
+        let report = DeadReport::sign(&reporter, inquiry, endpoint, START_MS, testimonies, vec![]);
+        Proposal::Evict(report)
+    };
+    let own_word = report(&signer(50), node(50), 1, 1, START_MS).testimonies;
+    let suspect_testifies = || {
+        ProposeError::Content(ProposalError::Report(ReportError::SuspectTestifies(node(
+            50,
+        ))))
+    };
     let mut foreign = report(&signer(51), node(50), 1, 1, START_MS);
     foreign.network = NetworkId::new([8; 32]);
     let mut forged = report(&signer(51), node(50), 1, 1, START_MS);
@@ -98,12 +113,11 @@ fn reports_that_open_no_vote() {
                     .clone(),
             ),
         ),
+        ("its own", signed(50, vec![]), suspect_testifies()),
         (
-            "its own",
-            by(50, 50, 1),
-            ProposeError::Content(ProposalError::Report(ReportError::SuspectTestifies(node(
-                50,
-            )))),
+            "with the suspect as witness",
+            signed(51, own_word),
+            suspect_testifies(),
         ),
         (
             "of another network",
@@ -195,6 +209,31 @@ fn a_departure_overtakes_the_eviction() {
         ),
         Err(ProposeError::Settled(_))
     ));
+}
+
+#[test]
+fn two_reports_of_one_death_evict_once() {
+    let mut net = with_members(&[50, 51, 52]);
+    let by = |reporter, attempt| {
+        let report = report(&signer(reporter), node(50), 1, attempt, START_MS);
+        Proposal::Evict(report)
+    };
+    let (first, second) = (by(51, 1), by(52, 2));
+    net.stations[0].verdict = Verdict::Later;
+    net.propose(0, &first).unwrap();
+    net.propose(0, &second).unwrap();
+    let carried = certificate(&net.electorate, &first, [2, 3]);
+    let proof = Arc::new(Proof::Eviction(carried));
+    net.council_mut(0).handle_proof(proof.clone()).unwrap();
+    net.pump(0);
+    assert!(matches!(
+        net.decisions(0, first.id())[..],
+        [Decision::Carried(_)]
+    ));
+    assert_eq!(
+        net.decisions(0, second.id()),
+        [&Decision::Superseded(proof)]
+    );
 }
 
 /// The admission waits for voter 3's late vote when the member leaves again.

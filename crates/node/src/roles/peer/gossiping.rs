@@ -6,8 +6,8 @@ use bytes::Bytes;
 use quorate_consensus::{Digest, NodeId, Now, Proof, Standing, Transcript};
 use quorate_gossip::{CheckId, Content, MessageId, Output, Published, Verdict};
 
-use super::standings::KIND_STANDING;
 use super::Peer;
+use super::standings::KIND_STANDING;
 use crate::event::{Delivery, Event};
 use crate::protocol::{Goodbye, Message};
 use crate::roles::RequestError;
@@ -33,15 +33,21 @@ enum Origin {
 }
 
 impl Peer {
-    pub(super) fn broadcast(&mut self, payload: Bytes, now: Now) -> Result<Published, RequestError> {
+    pub(super) fn broadcast(
+        &mut self,
+        payload: Bytes,
+        now: Now,
+    ) -> Result<Published, RequestError> {
         if self.life.passport().is_none() {
             return Err(RequestError::NotAMember);
         }
         let draft = self.gossip.draft(payload)?;
         let signature = self.signer.sign(&self.message_statement(draft.id()));
-        Ok(self
-            .gossip
-            .publish(draft, Bytes::copy_from_slice(signature.as_bytes()), now.instant))
+        Ok(self.gossip.publish(
+            draft,
+            Bytes::copy_from_slice(signature.as_bytes()),
+            now.instant,
+        ))
     }
 
     /// What an origin signs for a message: its id, for this network.
@@ -55,14 +61,36 @@ impl Peer {
     pub(super) fn carry_out(&mut self, output: Output<NodeId>, now: Now) {
         match output {
             Output::Send { to, message } => {
-                let up = |node: &NodeId| self.links.get(node).filter(|link| link.is_up).map(|link| link.conn);
+                let up = |node: &NodeId| {
+                    self.links
+                        .get(node)
+                        .filter(|link| link.is_up)
+                        .map(|link| link.conn)
+                };
                 let conns = to.iter().filter_map(up).collect();
                 self.out.send_all(conns, Message::Gossip(message));
             }
-            Output::Check { check, from, id, content } => self.check(check, from, id, content, now),
-            Output::Deliver { from, id, content, hop_count } => {
+            Output::Check {
+                check,
+                from,
+                id,
+                content,
+            } => self.check(check, from, id, content, now),
+            Output::Deliver {
+                from,
+                id,
+                content,
+                hop_count,
+            } => {
                 // A proof was taken in when it was checked.
-                if let Content::Application { origin, incarnation, sequence, payload, .. } = content {
+                if let Content::Application {
+                    origin,
+                    incarnation,
+                    sequence,
+                    payload,
+                    ..
+                } = content
+                {
                     self.out.event(Event::Message(Delivery {
                         id,
                         origin: self.party(origin),
@@ -85,9 +113,21 @@ impl Peer {
         }
     }
 
-    fn check(&mut self, check: CheckId, from: NodeId, id: MessageId, content: Content<NodeId>, now: Now) {
+    fn check(
+        &mut self,
+        check: CheckId,
+        from: NodeId,
+        id: MessageId,
+        content: Content<NodeId>,
+        now: Now,
+    ) {
         match content {
-            Content::Application { origin, incarnation, signature, .. } => {
+            Content::Application {
+                origin,
+                incarnation,
+                signature,
+                ..
+            } => {
                 let statement = self.message_statement(id);
                 let is_signed = signature
                     .as_ref()
@@ -101,26 +141,38 @@ impl Peer {
                     self.wait_for_admission(check, origin, incarnation, now);
                 }
             }
-            Content::Proof { kind: KIND_STANDING, body } => match self.options.format.decode::<Proof>(&body) {
+            Content::Proof {
+                kind: KIND_STANDING,
+                body,
+            } => match self.options.format.decode::<Proof>(&body) {
                 Ok(proof) => match self.merge(proof.into(), false, now) {
-                    Ok(true) => self.gossip.handle_checked(check, Verdict::Accept, now.instant),
-                    Ok(false) => self.gossip.handle_checked(check, Verdict::Ignore, now.instant),
+                    Ok(true) => self
+                        .gossip
+                        .handle_checked(check, Verdict::Accept, now.instant),
+                    Ok(false) => self
+                        .gossip
+                        .handle_checked(check, Verdict::Ignore, now.instant),
                     // Roster comparison brings it again once its signers are known.
                     Err(error) if quorate_consensus::council::is_undecided(&error) => {
-                        self.gossip.handle_checked(check, Verdict::Ignore, now.instant);
+                        self.gossip
+                            .handle_checked(check, Verdict::Ignore, now.instant);
                     }
                     Err(_) => self.reject(check, from, "a proof that proves nothing", now),
                 },
                 Err(_) => self.reject(check, from, "a proof that cannot be read", now),
             },
             // A later version's kind: not for us, and not ours to spread unchecked.
-            Content::Proof { .. } => self.gossip.handle_checked(check, Verdict::Ignore, now.instant),
+            Content::Proof { .. } => {
+                self.gossip
+                    .handle_checked(check, Verdict::Ignore, now.instant)
+            }
         }
     }
 
     /// Honest neighbours check before they forward, so who brings what is bad is not one of them.
     fn reject(&mut self, check: CheckId, from: NodeId, what: &str, now: Now) {
-        self.gossip.handle_checked(check, Verdict::Reject, now.instant);
+        self.gossip
+            .handle_checked(check, Verdict::Reject, now.instant);
         if let Some(conn) = self.links.get(&from).map(|link| link.conn) {
             self.drop_link(conn, from, Goodbye::Misbehaved(what.to_owned()), now);
         }
@@ -153,7 +205,8 @@ impl Peer {
         if self.strangers.len() >= STRANGERS_MAX
             && let Some(oldest) = self.strangers.pop_front()
         {
-            self.gossip.handle_checked(oldest.check, Verdict::Reject, now.instant);
+            self.gossip
+                .handle_checked(oldest.check, Verdict::Reject, now.instant);
         }
         self.strangers.push_back(Stranger {
             check,
@@ -167,9 +220,12 @@ impl Peer {
     pub(super) fn judge_strangers(&mut self, now: Now) {
         for stranger in std::mem::take(&mut self.strangers) {
             match self.verdict_on(stranger.origin, stranger.incarnation) {
-                Some(verdict) => self.gossip.handle_checked(stranger.check, verdict, now.instant),
+                Some(verdict) => self
+                    .gossip
+                    .handle_checked(stranger.check, verdict, now.instant),
                 None if now.instant >= stranger.deadline => {
-                    self.gossip.handle_checked(stranger.check, Verdict::Reject, now.instant);
+                    self.gossip
+                        .handle_checked(stranger.check, Verdict::Reject, now.instant);
                 }
                 None => self.strangers.push_back(stranger),
             }

@@ -8,7 +8,7 @@ use quorate_consensus::{Departure, Digest, Entry, NodeId, Now, Proof, Record, St
 use super::Peer;
 use crate::config::Options;
 use crate::event::{Event, Way};
-use crate::protocol::{Goodbye, Message, Refusal};
+use crate::protocol::{Goodbye, Message, Purpose, Refusal};
 use crate::roles::connections::BackOff;
 use crate::roles::{ConnId, Output, earlier, roster_sync};
 
@@ -81,7 +81,10 @@ impl Life {
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         match &self.phase {
             Phase::Joining { request: None } => self.back_off.wait(now),
-            Phase::Joining { request: Some((_, until)) } | Phase::Leaving { until } => Some(*until),
+            Phase::Joining {
+                request: Some((_, until)),
+            }
+            | Phase::Leaving { until } => Some(*until),
             Phase::Member(_) | Phase::Out | Phase::Ended => None,
         }
     }
@@ -98,7 +101,9 @@ impl Life {
 impl Peer {
     /// Sends a registration when one is due and a seed is there to take it.
     pub(super) fn register_if_due(&mut self, now: Now) {
-        if !matches!(self.life.phase, Phase::Joining { request: None }) || !self.life.back_off.is_due(now.instant) {
+        if !matches!(self.life.phase, Phase::Joining { request: None })
+            || !self.life.back_off.is_due(now.instant)
+        {
             return;
         }
         let sessions = self.seed_sessions();
@@ -145,7 +150,9 @@ impl Peer {
 
     pub(super) fn handle_refusal(&mut self, from: NodeId, refusal: Refusal, now: Now) {
         if let Refusal::Settled(proof) = refusal {
-            self.take_in(vec![proof], from, now);
+            if let Some(conn) = self.connections.find(from, Purpose::Register) {
+                self.take_in(conn, vec![proof], from, now);
+            }
             // Known already, it changed nothing; it still says which life comes next.
             if let Some(entry) = self.roster.get(&self.me).cloned() {
                 self.own_standing_changed(&entry, now);
@@ -167,7 +174,8 @@ impl Peer {
 
     /// A seed's session is gone: a request on it will not be answered.
     pub(super) fn request_is_lost(&mut self, conn: ConnId, now: Now) {
-        if matches!(&self.life.phase, Phase::Joining { request: Some((asked, _)) } if *asked == conn) {
+        if matches!(&self.life.phase, Phase::Joining { request: Some((asked, _)) } if *asked == conn)
+        {
             self.registration_failed("the seed's connection was lost".to_owned(), now);
         }
     }
@@ -180,17 +188,23 @@ impl Peer {
         match key.standing {
             Standing::Left if matches!(self.life.phase, Phase::Leaving { .. }) => self.end(),
             _ if matches!(self.life.phase, Phase::Leaving { .. }) => {}
-            Standing::Admitted if self.life.records.contains(&key.hash) => self.joined(proof.clone(), now),
+            Standing::Admitted if self.life.records.contains(&key.hash) => {
+                self.joined(proof.clone(), now)
+            }
             Standing::Evicted if !self.options.rejoin => {
                 self.life.phase = Phase::Out;
                 self.drop_all_links(now);
-                self.out.event(Event::Evicted { incarnation: key.incarnation });
+                self.out.event(Event::Evicted {
+                    incarnation: key.incarnation,
+                });
             }
             standing => {
                 // Evicted, or a life of another process with this key: its sequence numbers are not known here.
                 self.drop_all_links(now);
                 if standing == Standing::Evicted {
-                    self.out.event(Event::Evicted { incarnation: key.incarnation });
+                    self.out.event(Event::Evicted {
+                        incarnation: key.incarnation,
+                    });
                 }
                 self.life.begin_after(key.incarnation);
                 self.gossip.set_incarnation(self.life.incarnation);
@@ -216,23 +230,35 @@ impl Peer {
     pub(super) fn resume_session(&mut self, conn: ConnId) {
         if let Some(proof) = self.life.passport().cloned() {
             self.out.send(conn, Message::Passport(proof));
-            self.out.send(conn, Message::Roster(roster_sync::begin(&self.roster)));
+            self.out
+                .send(conn, Message::Roster(roster_sync::begin(&self.roster)));
             let degree = u32::try_from(self.overlay.degree()).unwrap_or(u32::MAX);
             self.out.send(conn, Message::LinkCount(degree));
         }
     }
 
     fn drop_all_links(&mut self, now: Now) {
-        let links: Vec<(NodeId, ConnId)> = self.links.iter().map(|(node, link)| (*node, link.conn)).collect();
+        let links: Vec<(NodeId, ConnId)> = self
+            .links
+            .iter()
+            .map(|(node, link)| (*node, link.conn))
+            .collect();
         for (node, conn) in links {
             self.link_is_down(node, "this node is no member any more".to_owned(), now);
-            self.connections.close(conn, Goodbye::Leaving, &mut self.out);
+            self.connections
+                .close(conn, Goodbye::Leaving, &mut self.out);
         }
     }
 
     /// Signs the departure, spreads it, and waits a moment for a seed to know.
     pub(super) fn leave(&mut self, now: Now) {
-        let admission = self.life.passport().map(|proof| proof.certificate().clone());
+        if self.is_ending() {
+            return;
+        }
+        let admission = self
+            .life
+            .passport()
+            .map(|proof| proof.certificate().clone());
         let departure = admission.and_then(|admission| Departure::sign(&*self.signer, admission));
         let Some(departure) = departure else {
             self.end();
@@ -242,7 +268,8 @@ impl Peer {
         self.life.phase = Phase::Leaving { until };
         let sessions = self.seed_sessions();
         let is_alone = sessions.is_empty();
-        self.out.send_all(sessions, Message::Departure(departure.clone()));
+        self.out
+            .send_all(sessions, Message::Departure(departure.clone()));
         self.publish_standing(&Proof::Departure(departure), now);
         while let Some(output) = self.gossip.poll_output() {
             self.carry_out(output, now);
@@ -259,7 +286,8 @@ impl Peer {
         self.life.phase = Phase::Ended;
         let all: Vec<ConnId> = self.connections.all().collect();
         for conn in all {
-            self.connections.close(conn, Goodbye::Leaving, &mut self.out);
+            self.connections
+                .close(conn, Goodbye::Leaving, &mut self.out);
         }
         self.out.event(Event::ShuttingDown);
         self.out.push(Output::Exit);
@@ -268,8 +296,13 @@ impl Peer {
     /// Requests and departures that have waited long enough.
     pub(super) fn life_timeout(&mut self, now: Now) {
         match &self.life.phase {
-            Phase::Joining { request: Some((conn, until)) } if now.instant >= *until => {
-                let seed = self.connections.get(*conn).map(|conn| self.party(conn.remote).to_string());
+            Phase::Joining {
+                request: Some((conn, until)),
+            } if now.instant >= *until => {
+                let seed = self
+                    .connections
+                    .get(*conn)
+                    .map(|conn| self.party(conn.remote).to_string());
                 let seed = seed.unwrap_or_else(|| "that was asked".to_owned());
                 self.registration_failed(format!("the seed {seed} gave no answer in time"), now);
             }
@@ -283,7 +316,12 @@ impl Peer {
     }
 
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let links = self.links.values().filter(|link| !link.is_up).map(|link| link.deadline).min();
+        let links = self
+            .links
+            .values()
+            .filter(|link| !link.is_up)
+            .map(|link| link.deadline)
+            .min();
         let resting = match self.life.phase {
             Phase::Member(_) => BackOff::earliest(self.back_offs.values(), now),
             _ => None,
@@ -294,7 +332,8 @@ impl Peer {
             resting,
             self.strangers_timeout(),
             self.connections.poll_timeout(),
-            self.seats.poll_timeout(&self.electorate, &self.connections, now),
+            self.seats
+                .poll_timeout(&self.electorate, &self.connections, now),
             self.probes.poll_timeout(),
             self.suspicions.poll_timeout(),
             self.gossip.poll_timeout(),

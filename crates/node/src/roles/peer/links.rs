@@ -25,9 +25,10 @@ pub(super) struct Link {
 }
 
 impl Peer {
-
     pub(super) fn is_up(&self, node: NodeId, conn: ConnId) -> bool {
-        self.links.get(&node).is_some_and(|link| link.is_up && link.conn == conn)
+        self.links
+            .get(&node)
+            .is_some_and(|link| link.is_up && link.conn == conn)
     }
 
     /// Dials whom the overlay wants.
@@ -36,7 +37,8 @@ impl Peer {
             return;
         }
         // A dial that an accepted link made needless was cancelled without a word.
-        self.dialing.retain(|_, node| !self.links.contains_key(node));
+        self.dialing
+            .retain(|_, node| !self.links.contains_key(node));
         let dialing = self.coming();
         let resting: BTreeSet<NodeId> = self
             .back_offs
@@ -47,7 +49,9 @@ impl Peer {
         for node in self.overlay.wanted(&dialing, &resting) {
             if let Some(record) = self.roster.member(&node) {
                 let endpoints = record.endpoints.clone();
-                let dial = self.connections.dial(Purpose::Link, endpoints, Some(node), &mut self.out);
+                let dial =
+                    self.connections
+                        .dial(Purpose::Link, endpoints, Some(node), &mut self.out);
                 self.dialing.insert(dial, node);
             }
         }
@@ -56,7 +60,11 @@ impl Peer {
     /// Members a link to is under way.
     fn coming(&self) -> BTreeSet<NodeId> {
         let opening = self.links.iter().filter(|(_, link)| !link.is_up);
-        self.dialing.values().chain(opening.map(|(node, _)| node)).copied().collect()
+        self.dialing
+            .values()
+            .chain(opening.map(|(node, _)| node))
+            .copied()
+            .collect()
     }
 
     pub(super) fn link_is_ready(&mut self, ready: Ready, now: Now) {
@@ -65,7 +73,8 @@ impl Peer {
         }
         let Some(passport) = self.life.passport().cloned() else {
             let why = "this node is not admitted itself (yet)".to_owned();
-            self.connections.refuse(ready.conn, Goodbye::NoPassport(why), &mut self.out);
+            self.connections
+                .refuse(ready.conn, Goodbye::NoPassport(why), &mut self.out);
             return;
         };
         self.out.send(ready.conn, Message::Passport(passport));
@@ -81,16 +90,38 @@ impl Peer {
         );
     }
 
-    pub(super) fn handle_passport(&mut self, conn: ConnId, from: NodeId, proof: Arc<Proof>, now: Now) {
-        if self.links.get(&from).is_none_or(|link| link.is_up || link.conn != conn) {
+    pub(super) fn handle_passport(
+        &mut self,
+        conn: ConnId,
+        from: NodeId,
+        proof: Arc<Proof>,
+        now: Now,
+    ) {
+        if self
+            .links
+            .get(&from)
+            .is_none_or(|link| link.is_up || link.conn != conn)
+        {
             return;
         }
-        let Some((node, key)) = proof.claims().filter(|(_, key)| key.standing == Standing::Admitted) else {
-            self.drop_link(conn, from, Goodbye::NoPassport("expected a certificate of an admission".to_owned()), now);
+        let Some((node, key)) = proof
+            .claims()
+            .filter(|(_, key)| key.standing == Standing::Admitted)
+        else {
+            self.drop_link(
+                conn,
+                from,
+                Goodbye::NoPassport("expected a certificate of an admission".to_owned()),
+                now,
+            );
             return;
         };
         if node != from {
-            let why = format!("expected one of {}, got one of {}", from.short(), node.short());
+            let why = format!(
+                "expected one of {}, got one of {}",
+                from.short(),
+                node.short()
+            );
             self.drop_link(conn, from, Goodbye::NoPassport(why), now);
             return;
         }
@@ -108,11 +139,19 @@ impl Peer {
         }
         match self.roster.get(&from).cloned() {
             // A later attempt of the same life is as good: both are this member's.
-            Some(entry) if entry.key.standing == Standing::Admitted && entry.key.incarnation == key.incarnation => {
+            Some(entry)
+                if entry.key.standing == Standing::Admitted
+                    && entry.key.incarnation == key.incarnation =>
+            {
                 self.link_is_up(conn, from, now);
             }
             Some(entry) => self.drop_link(conn, from, Goodbye::NotAMember(entry.proof), now),
-            None => self.drop_link(conn, from, Goodbye::NoPassport("it proves no standing".to_owned()), now),
+            None => self.drop_link(
+                conn,
+                from,
+                Goodbye::NoPassport("it proves no standing".to_owned()),
+                now,
+            ),
         }
     }
 
@@ -123,7 +162,8 @@ impl Peer {
         };
         if !link.dialed && !self.overlay.accepts(node, &coming) {
             self.links.remove(&node);
-            self.connections.close(conn, Goodbye::TooManyLinks, &mut self.out);
+            self.connections
+                .close(conn, Goodbye::TooManyLinks, &mut self.out);
             return;
         }
         link.is_up = true;
@@ -135,7 +175,8 @@ impl Peer {
         self.neighbors_changed = true;
         let peer = self.party(node);
         self.out.event(Event::LinkUp(peer));
-        self.out.send(conn, Message::Roster(roster_sync::begin(&self.roster)));
+        self.out
+            .send(conn, Message::Roster(roster_sync::begin(&self.roster)));
         self.gossip.handle_link_up(node, now.instant);
     }
 
@@ -193,8 +234,13 @@ impl Peer {
         };
         let noticing = self.overlay.neighbors_of(node).chain([self.me]);
         let order = gossip::panel_order(&node, record.incarnation, noticing);
-        let rank = order.iter().position(|other| *other == self.me).unwrap_or_default();
-        self.with_suspicions(now, |suspicions, with| suspicions.notice(node, cause, rank, with));
+        let rank = order
+            .iter()
+            .position(|other| *other == self.me)
+            .unwrap_or_default();
+        self.with_suspicions(now, |suspicions, with| {
+            suspicions.notice(node, cause, rank, with)
+        });
     }
 
     /// Tells neighbours and seeds when the own links have changed.

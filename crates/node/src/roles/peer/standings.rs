@@ -19,15 +19,34 @@ const NEWS_MAX_AGE_MS: u64 = 60_000;
 const UNDECIDED_MAX: usize = 1024;
 
 impl Peer {
-
-    /// Proofs from anywhere: each is checked unless it is known, and changes follow.
-    pub(super) fn take_in(&mut self, proofs: Vec<Arc<Proof>>, from: NodeId, now: Now) {
+    /// Proofs from anywhere: each is checked unless it is known, and changes follow. Whoever brings one that proves
+    /// nothing is cut off: honest nodes pass on only what they checked.
+    pub(super) fn take_in(
+        &mut self,
+        conn: ConnId,
+        proofs: Vec<Arc<Proof>>,
+        from: NodeId,
+        now: Now,
+    ) {
         let mut has_news = false;
         for proof in proofs {
-            has_news |= self.merge(proof, true, now) == Ok(true);
+            match self.merge(proof, true, now) {
+                Ok(is_news) => has_news |= is_news,
+                Err(error) if council::is_undecided(&error) => {}
+                Err(error) => {
+                    let goodbye =
+                        Goodbye::Misbehaved(format!("a proof that proves nothing: {error}"));
+                    self.drop_link(conn, from, goodbye, now);
+                    return;
+                }
+            }
         }
         if has_news && self.electorate.contains(&from) {
-            let mut members: Vec<Party> = self.roster.members().map(|record| self.party(record.node)).collect();
+            let mut members: Vec<Party> = self
+                .roster
+                .members()
+                .map(|record| self.party(record.node))
+                .collect();
             members.sort_by(|a, b| a.address.cmp(&b.address));
             let from = self.party(from);
             self.out.event(Event::PeerList { from, members });
@@ -35,7 +54,12 @@ impl Peer {
     }
 
     /// Takes one proof in; `Ok(true)` when a standing changed.
-    pub(super) fn merge(&mut self, proof: Arc<Proof>, spread: bool, now: Now) -> Result<bool, ProofError> {
+    pub(super) fn merge(
+        &mut self,
+        proof: Arc<Proof>,
+        spread: bool,
+        now: Now,
+    ) -> Result<bool, ProofError> {
         if let Some((node, key)) = proof.claims()
             && let Some(entry) = self.roster.get(&node)
         {
@@ -89,7 +113,13 @@ impl Peer {
         }
     }
 
-    pub(super) fn standing_changed(&mut self, node: NodeId, was: Option<(u64, Standing)>, spread: bool, now: Now) {
+    pub(super) fn standing_changed(
+        &mut self,
+        node: NodeId,
+        was: Option<(u64, Standing)>,
+        spread: bool,
+        now: Now,
+    ) {
         let Some(entry) = self.roster.get(&node).cloned() else {
             return;
         };
@@ -100,7 +130,10 @@ impl Peer {
         }
         self.suspicions.handle_standing(&node, &self.roster);
         let member = self.party(node);
-        let (votes, quorum) = (entry.proof.certificate().votes.len(), self.electorate.quorum());
+        let (votes, quorum) = (
+            entry.proof.certificate().votes.len(),
+            self.electorate.quorum(),
+        );
         match entry.key.standing {
             Standing::Admitted => {
                 if node != self.me {
@@ -131,7 +164,9 @@ impl Peer {
         if node == self.me {
             self.own_standing_changed(&entry, now);
         }
-        let age_ms = now.unix_ms.saturating_sub(entry.proof.certificate().proposal.opened_ms());
+        let age_ms = now
+            .unix_ms
+            .saturating_sub(entry.proof.certificate().proposal.opened_ms());
         // A departure is dated by the admission it ends, so its age says nothing.
         if spread && (age_ms <= NEWS_MAX_AGE_MS || key.standing == Standing::Left) {
             self.publish_standing(&entry.proof, now);

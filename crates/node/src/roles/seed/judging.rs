@@ -25,7 +25,9 @@ impl Seed {
                     return;
                 }
                 let member = self.council.roster().member(&report.suspect);
-                let endpoints = member.map(|record| record.endpoints.clone()).unwrap_or_default();
+                let endpoints = member
+                    .map(|record| record.endpoints.clone())
+                    .unwrap_or_default();
                 self.probes.start(
                     report.suspect,
                     endpoints,
@@ -54,7 +56,10 @@ impl Seed {
             (Proposal::Admit(_), Ok(())) => (Choice::Yes, "it answered at its address".to_owned()),
             (Proposal::Admit(_), Err(cause)) => (Choice::No, format!("cannot be reached: {cause}")),
             (_, Ok(())) => (Choice::No, "it answered this seed's probe".to_owned()),
-            (_, Err(cause)) => (Choice::Yes, format!("this seed's probe failed too: {cause}")),
+            (_, Err(cause)) => (
+                Choice::Yes,
+                format!("this seed's probe failed too: {cause}"),
+            ),
         };
         self.council.handle_judgement(id, choice, &reason, now);
     }
@@ -68,7 +73,11 @@ impl Seed {
             way: Way::Received,
         });
         if report.reporter != from {
-            let why = format!("a report of {} came from {}", report.reporter.short(), from.short());
+            let why = format!(
+                "a report of {} came from {}",
+                report.reporter.short(),
+                from.short()
+            );
             self.refuse_report_to(from, &report, why);
             return;
         }
@@ -100,7 +109,12 @@ impl Seed {
     fn check_report(&self, report: &DeadReport) -> Result<(), String> {
         let electorate = self.council.electorate();
         let is_present = |node: &NodeId| self.connections.find(*node, Purpose::Register).is_some();
-        check_panel(report, self.council.roster(), electorate.voters(), is_present)
+        check_panel(
+            report,
+            self.council.roster(),
+            electorate.voters(),
+            is_present,
+        )
     }
 
     pub(super) fn refuse_report(&mut self, report: &DeadReport, reason: String) {

@@ -13,7 +13,9 @@ use crate::roles::{ConnId, Output, roster_sync};
 impl Seed {
     pub(super) fn handle_ready(&mut self, ready: Ready, now: Now) {
         self.probes.handle_ready(ready.conn, &mut self.out);
-        self.with_suspicions(now, |suspicions, with| suspicions.handle_ready(ready.conn, with));
+        self.with_suspicions(now, |suspicions, with| {
+            suspicions.handle_ready(ready.conn, with)
+        });
         if ready.purpose == Purpose::Link {
             if self.council.electorate().contains(&ready.remote) {
                 self.voter_is_linked(ready.conn, ready.remote);
@@ -30,20 +32,37 @@ impl Seed {
         }
         let seed = self.party(voter);
         self.out.event(Event::SeedConnected(seed));
-        self.out
-            .send(conn, Message::Roster(roster_sync::begin(self.council.roster())));
+        self.out.send(
+            conn,
+            Message::Roster(roster_sync::begin(self.council.roster())),
+        );
         self.council.handle_voter_up(voter);
     }
 
     pub(super) fn compare_rosters(&mut self) {
-        let links: Vec<ConnId> = self.connections.ready(Purpose::Link).map(|(conn, _)| conn).collect();
-        self.out
-            .send_all(links, Message::Roster(roster_sync::begin(self.council.roster())));
+        let links: Vec<ConnId> = self
+            .connections
+            .ready(Purpose::Link)
+            .map(|(conn, _)| conn)
+            .collect();
+        self.out.send_all(
+            links,
+            Message::Roster(roster_sync::begin(self.council.roster())),
+        );
     }
 
-    pub(super) fn connection_is_gone(&mut self, conn: ConnId, closed: &Conn, cause: &str, now: Now) {
+    pub(super) fn connection_is_gone(
+        &mut self,
+        conn: ConnId,
+        closed: &Conn,
+        cause: &str,
+        now: Now,
+    ) {
         let node = closed.remote;
-        let cause = closed.goodbye.as_ref().map_or_else(|| cause.to_owned(), ToString::to_string);
+        let cause = closed
+            .goodbye
+            .as_ref()
+            .map_or_else(|| cause.to_owned(), ToString::to_string);
         match closed.purpose {
             Some(Purpose::Link) if closed.role.is_some() && self.link_to(node).is_none() => {
                 if let Some(seat) = self.council.electorate().seat_of(&node) {
@@ -59,7 +78,8 @@ impl Seed {
                 let is_missed = self.council.roster().member(&node).is_some()
                     && self.connections.find(node, Purpose::Register).is_none();
                 if is_missed {
-                    self.orphans.insert(node, now.instant + self.options.orphan_after);
+                    self.orphans
+                        .insert(node, now.instant + self.options.orphan_after);
                 }
             }
             _ => {}
@@ -69,7 +89,11 @@ impl Seed {
     /// `REGISTER_REQUEST`.
     pub(super) fn handle_register(&mut self, conn: ConnId, from: NodeId, record: Record, now: Now) {
         if record.node != from {
-            let why = format!("a record of {} came from {}", record.node.short(), from.short());
+            let why = format!(
+                "a record of {} came from {}",
+                record.node.short(),
+                from.short()
+            );
             self.refuse_candidate(conn, &record, Refusal::Unacceptable(why));
             return;
         }
@@ -89,11 +113,18 @@ impl Seed {
                 self.candidates.insert(from, conn);
                 if is_news {
                     let proposer = self.party(self.me);
-                    self.out.event(Event::RegisterProposal { candidate, proposer });
+                    self.out.event(Event::RegisterProposal {
+                        candidate,
+                        proposer,
+                    });
                 }
             }
-            Err(ProposeError::Settled(proof)) => self.refuse_candidate(conn, &record, Refusal::Settled(proof)),
-            Err(error) => self.refuse_candidate(conn, &record, Refusal::Unacceptable(error.to_string())),
+            Err(ProposeError::Settled(proof)) => {
+                self.refuse_candidate(conn, &record, Refusal::Settled(proof))
+            }
+            Err(error) => {
+                self.refuse_candidate(conn, &record, Refusal::Unacceptable(error.to_string()))
+            }
         }
     }
 
@@ -111,17 +142,24 @@ impl Seed {
     pub(super) fn handle_passport(&mut self, conn: ConnId, from: NodeId, proof: Arc<Proof>) {
         let claims = proof.claims();
         if !claims.is_some_and(|(node, key)| node == from && key.standing == Standing::Admitted) {
-            let goodbye = Goodbye::NoPassport("expected a certificate of the sender's own admission".to_owned());
+            let goodbye = Goodbye::NoPassport(
+                "expected a certificate of the sender's own admission".to_owned(),
+            );
             self.connections.refuse(conn, goodbye, &mut self.out);
             return;
         }
         self.handle_proof(conn, proof);
         let entry = self.council.roster().get(&from).cloned();
         match (entry, claims) {
-            (Some(entry), Some((_, key))) if entry.key.incarnation > key.incarnation || entry.key.standing != Standing::Admitted => {
+            (Some(entry), Some((_, key)))
+                if entry.key.incarnation > key.incarnation
+                    || entry.key.standing != Standing::Admitted =>
+            {
                 // It does not know yet that it is out: its next life begins with this.
-                self.out
-                    .send(conn, Message::Roster(RosterMessage::Proofs(vec![entry.proof])));
+                self.out.send(
+                    conn,
+                    Message::Roster(RosterMessage::Proofs(vec![entry.proof])),
+                );
             }
             _ => {
                 self.orphans.remove(&from);
@@ -146,8 +184,10 @@ impl Seed {
             .map(|(node, count)| (*node, *count))
             .collect();
         self.out.send(conn, Message::LinkCounts(counts));
-        self.out
-            .send(conn, Message::Roster(roster_sync::begin(self.council.roster())));
+        self.out.send(
+            conn,
+            Message::Roster(roster_sync::begin(self.council.roster())),
+        );
     }
 
     /// Sends a proof to every connected member, and to the one it is about.
@@ -156,11 +196,15 @@ impl Seed {
         let sessions = self
             .connections
             .ready(Purpose::Register)
-            .filter(|(_, node)| Some(*node) == subject || self.council.roster().member(node).is_some())
+            .filter(|(_, node)| {
+                Some(*node) == subject || self.council.roster().member(node).is_some()
+            })
             .map(|(conn, _)| conn)
             .collect();
-        self.out
-            .send_all(sessions, Message::Roster(RosterMessage::Proofs(vec![proof.clone()])));
+        self.out.send_all(
+            sessions,
+            Message::Roster(RosterMessage::Proofs(vec![proof.clone()])),
+        );
     }
 
     /// Cuts off a node that is out. Its session stays for its next registration, but for one that leaves.
@@ -184,10 +228,15 @@ impl Seed {
             .filter(|(_, at)| now.instant >= **at)
             .map(|(node, _)| *node)
             .collect();
-        let rank = self.council.electorate().seat_of(&self.me).unwrap_or_default();
+        let rank = self
+            .council
+            .electorate()
+            .seat_of(&self.me)
+            .unwrap_or_default();
         for node in due {
             // Looked at again later, for as long as it is a member without a session.
-            self.orphans.insert(node, now.instant + self.options.orphan_after * 5);
+            self.orphans
+                .insert(node, now.instant + self.options.orphan_after * 5);
             self.with_suspicions(now, |suspicions, with| {
                 suspicions.notice(node, "no session with this seed", rank, with);
             });
@@ -207,7 +256,8 @@ impl Seed {
         }
         let all: Vec<ConnId> = self.connections.all().collect();
         for conn in all {
-            self.connections.close(conn, Goodbye::Leaving, &mut self.out);
+            self.connections
+                .close(conn, Goodbye::Leaving, &mut self.out);
         }
         self.out.event(Event::ShuttingDown);
         self.out.push(Output::Exit);
