@@ -57,6 +57,8 @@ pub struct Peer {
     strangers: VecDeque<Stranger>,
     life: Life,
     neighbors_changed: bool,
+    /// Something changed that the overlay's wishes depend on.
+    wishes_changed: bool,
     /// When the last input came: what waits is waiting from then on.
     now: Instant,
     rng: ChaCha8Rng,
@@ -107,6 +109,7 @@ impl Peer {
             strangers: VecDeque::new(),
             life: Life::new(endpoints, &options),
             neighbors_changed: false,
+            wishes_changed: true,
             now: now.instant,
             options,
             signer,
@@ -146,7 +149,9 @@ impl Peer {
             &mut self.out,
         );
         self.register_if_due(now);
-        self.open_links(now);
+        if std::mem::take(&mut self.wishes_changed) {
+            self.open_links(now);
+        }
         self.tell_neighbors();
         self.connections.note_due();
     }
@@ -216,6 +221,7 @@ impl Peer {
             (Purpose::Link, Message::Neighbors(neighbors)) if neighbors.len() <= LIST_MAX => {
                 self.overlay.set_degree(from, neighbors.len());
                 self.overlay.set_neighbors_of(from, neighbors);
+                self.wishes_changed = true;
             }
             (Purpose::Link, Message::Gossip(message)) => {
                 if let Err(error) = self.gossip.handle_message(from, message, now.instant) {
@@ -255,6 +261,7 @@ impl Peer {
                 self.handle_refusal(from, refusal, now)
             }
             (_, Message::LinkCounts(counts)) if is_seed && counts.len() <= LIST_MAX => {
+                self.wishes_changed = true;
                 for (member, degree) in counts {
                     self.overlay
                         .set_degree(member, usize::try_from(degree).unwrap_or(usize::MAX));
@@ -331,6 +338,7 @@ impl Role for Peer {
         now: Now,
     ) {
         self.now = now.instant;
+        self.wishes_changed = true;
         let electorate = &mut self.electorate;
         let seat = dial.and_then(|dial| {
             let bind = |seat, voter| electorate.bind(seat, voter);
@@ -371,6 +379,7 @@ impl Role for Peer {
 
     fn handle_dial_failed(&mut self, dial: DialId, error: DialError, now: Now) {
         self.now = now.instant;
+        self.wishes_changed = true;
         self.connections.handle_dial_failed(dial);
         self.seats
             .handle_dial_failed(dial, &error, now.instant, &self.electorate, &mut self.out);
@@ -415,6 +424,7 @@ impl Role for Peer {
 
     fn handle_closed(&mut self, conn: ConnId, cause: &str, now: Now) {
         self.now = now.instant;
+        self.wishes_changed = true;
         if let Some(closed) = self.connections.handle_closed(conn) {
             self.connection_is_gone(conn, &closed, cause, now);
         }
@@ -450,6 +460,7 @@ impl Role for Peer {
 
     fn handle_timeout(&mut self, now: Now) {
         self.now = now.instant;
+        self.wishes_changed = true;
         for (conn, lost) in self.connections.handle_timeout(now, &mut self.out) {
             self.connection_is_gone(conn, &lost, "silent for too long", now);
         }

@@ -167,6 +167,7 @@ impl Peer {
             return;
         }
         link.is_up = true;
+        self.wishes_changed = true;
         if let Some(back_off) = self.back_offs.get_mut(&node) {
             back_off.reset();
         }
@@ -184,6 +185,7 @@ impl Peer {
         let Some(link) = self.links.remove(&node) else {
             return;
         };
+        self.wishes_changed = true;
         if link.is_up {
             self.gossip.handle_link_down(node, now.instant);
             self.overlay.link_lost(node);

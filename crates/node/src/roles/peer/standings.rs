@@ -78,8 +78,16 @@ impl Peer {
             }
         };
         let node = verified.node();
-        let Merged::Changed(previous) = self.roster.merge(verified) else {
-            return Ok(false);
+        let previous = match self.roster.merge(verified) {
+            Merged::Changed(previous) => previous,
+            Merged::Widened if node == self.me => {
+                // The wider certificate convinces readers who know other seeds.
+                if let Some(entry) = self.roster.get(&node).cloned() {
+                    self.own_standing_changed(&entry, now);
+                }
+                return Ok(false);
+            }
+            Merged::Widened | Merged::Known | Merged::Outdated => return Ok(false),
         };
         let was = previous.map(|entry| (entry.key.incarnation, entry.key.standing));
         self.standing_changed(node, was, spread, now);
@@ -123,6 +131,7 @@ impl Peer {
         let Some(entry) = self.roster.get(&node).cloned() else {
             return;
         };
+        self.wishes_changed = true;
         let key = entry.key;
         if was == Some((key.incarnation, key.standing)) && key.standing != Standing::Admitted {
             // The same end, by another report: no news to anybody.
