@@ -6,7 +6,9 @@
 use std::fmt;
 
 use bytes::Bytes;
-use quorate_consensus::{Choice, DeadReport, Equivocation, Finding, NodeId, Record};
+use quorate_consensus::{
+    Choice, DeadReport, Electorate, Equivocation, Finding, NodeId, Proof, Proposal, Record, Roster,
+};
 use quorate_gossip::MessageId;
 
 /// A node as people see it: its address, where known, and its key.
@@ -16,6 +18,27 @@ pub struct Party {
     pub id: NodeId,
     /// Where it listens, as `host:port`.
     pub address: Option<String>,
+}
+
+impl Party {
+    /// A node with its address: a seed's line of the list, or what the proof of its standing names.
+    pub fn of(node: NodeId, roster: &Roster, electorate: &Electorate) -> Self {
+        let of_member = || roster.get(&node).and_then(|entry| address_of(&entry.proof));
+        let of_seed = electorate.name_of(&node).map(str::to_owned);
+        Self {
+            id: node,
+            address: of_seed.or_else(of_member),
+        }
+    }
+}
+
+/// The first address that a proof names for its node.
+pub(crate) fn address_of(proof: &Proof) -> Option<String> {
+    match &proof.certificate().proposal {
+        Proposal::Admit(record) => record.endpoints.first().cloned(),
+        Proposal::Evict(report) => Some(report.endpoint.clone()),
+        Proposal::Motion(_) => None,
+    }
 }
 
 impl fmt::Display for Party {

@@ -4,6 +4,7 @@
 //! `handle_…` with the time, and carries out what it finds in [`Role::poll_output`], in order. After any `handle_…`,
 //! drain the outputs, then read [`Role::poll_timeout`] anew.
 
+pub mod back_off;
 pub mod connections;
 pub mod peer;
 pub mod probing;
@@ -11,6 +12,7 @@ pub mod roster_sync;
 pub mod seats;
 pub mod seed;
 pub mod suspicion;
+pub mod testifying;
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -4,6 +4,8 @@
 //! there is one link: when both dial at once, the one dialled by the smaller id stays, and both ends know that without
 //! talking; a link that comes later than that replaces the old one, whose node must have lost it.
 
+mod fitting;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use quorate_wire::Format;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::{ConnId, DialId, Frame, Outbox, Output, earlier};
+use super::{ConnId, DialId, Frame, Outbox, Output};
 use crate::config::{Options, SeedList};
 use crate::event::{Event, Party};
 use crate::protocol::{Goodbye, Hello, Message, Purpose, RoleKind, VERSIONS};
@@ -459,90 +461,6 @@ impl Connections {
             frame: Frame::Hello(hello),
         });
     }
-
-    fn check(&self, hello: &Hello, purpose: Purpose) -> Result<(), String> {
-        let (low, high) = hello.versions;
-        if low > VERSIONS.1 || high < VERSIONS.0 {
-            let (a, b) = VERSIONS;
-            return Err(format!(
-                "expected a protocol version from {a} to {b}, got {low} to {high}"
-            ));
-        }
-        if hello.network != self.network {
-            return Err(self.difference(hello));
-        }
-        if hello.format != self.format {
-            return Err(format!(
-                "expected the format {}, got {}",
-                self.format, hello.format
-            ));
-        }
-        if hello.purpose != purpose {
-            return Err(format!(
-                "expected a connection for {purpose:?}, got one for {:?}",
-                hello.purpose
-            ));
-        }
-        let fits = match purpose {
-            Purpose::Link => hello.role == self.role,
-            Purpose::Register => hello.role != self.role,
-            Purpose::Probe | Purpose::Testify => true,
-        };
-        if fits {
-            Ok(())
-        } else {
-            Err(format!(
-                "a {:?} and a {:?} have no connection for {purpose:?}",
-                hello.role, self.role
-            ))
-        }
-    }
-
-    fn difference(&self, hello: &Hello) -> String {
-        let only = |these: &[String], those: &[String]| {
-            let only: Vec<&str> = these
-                .iter()
-                .filter(|address| !those.contains(address))
-                .map(String::as_str)
-                .collect();
-            if only.is_empty() {
-                "none".to_owned()
-            } else {
-                only.join(", ")
-            }
-        };
-        format!(
-            "expected network {}, got {}: the seed lists differ; only here: {}; only there: {}",
-            self.network,
-            hello.network,
-            only(&self.seeds, &hello.seeds),
-            only(&hello.seeds, &self.seeds)
-        )
-    }
-
-    /// Which link of a pair stays: `Ok` the new one, with the one it replaces; `Err` the old one.
-    fn tie_break(
-        &self,
-        new: ConnId,
-        remote: NodeId,
-        new_dialed: bool,
-        now: Now,
-    ) -> Result<Option<ConnId>, ()> {
-        let rival = self.conns.iter().find(|(id, conn)| {
-            // An accepted rival counts from its hello on, a dialled one as soon as ours was sent.
-            **id != new && conn.remote == remote && conn.purpose == Some(Purpose::Link)
-        });
-        let Some((rival, conn)) = rival else {
-            return Ok(None);
-        };
-        let is_simultaneous = now.instant.saturating_duration_since(conn.since) < SIMULTANEOUS;
-        let dialed_by_smaller = |dialed: bool| dialed == (self.me < remote);
-        if is_simultaneous && conn.dialed != new_dialed && dialed_by_smaller(conn.dialed) {
-            Err(())
-        } else {
-            Ok(Some(*rival))
-        }
-    }
 }
 
 impl Conn {
@@ -569,42 +487,5 @@ impl Conn {
             (Some(_), Some(Purpose::Link)) => matches!(role, RoleKind::Seed),
             _ => false,
         }
-    }
-}
-
-/// When to dial a target again after failures: the pause doubles from `first` to `max`, give or take a quarter.
-#[derive(Debug, Default, Clone)]
-pub struct BackOff {
-    failures: u32,
-    next: Option<Instant>,
-}
-
-impl BackOff {
-    /// The target answered.
-    pub fn reset(&mut self) {
-        *self = Self::default();
-    }
-
-    /// The target did not answer, or not for long.
-    pub fn fail(&mut self, (first, max): (Duration, Duration), rng: &mut ChaCha8Rng, now: Instant) {
-        use rand::RngExt as _;
-        let pause = first.saturating_mul(1 << self.failures.min(16)).min(max);
-        self.failures = self.failures.saturating_add(1);
-        self.next = Some(now + pause.mul_f64(rng.random_range(0.75..1.25)));
-    }
-
-    /// Whether it may be dialled now.
-    pub fn is_due(&self, now: Instant) -> bool {
-        self.next.is_none_or(|next| now >= next)
-    }
-
-    /// When it may be dialled, if that is later than now.
-    pub fn wait(&self, now: Instant) -> Option<Instant> {
-        self.next.filter(|next| *next > now)
-    }
-
-    /// The earliest of several waits.
-    pub fn earliest<'a>(waits: impl Iterator<Item = &'a Self>, now: Instant) -> Option<Instant> {
-        waits.fold(None, |least, wait| earlier(least, wait.wait(now)))
     }
 }

@@ -4,6 +4,7 @@
 mod gossiping;
 mod life;
 mod links;
+mod messages;
 mod standings;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,25 +12,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quorate_consensus::{
-    DeadReport, Electorate, NetworkId, NodeId, Now, Proof, Record, Roster, Scheme, Signer,
+    Electorate, NetworkId, NodeId, Now, Proof, Record, Roster, Scheme, Signer,
 };
 use quorate_gossip::Gossip;
 use quorate_overlay::Neighborhood;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::connections::{BackOff, Conn, Connections, Ready};
+use super::back_off::BackOff;
+use super::connections::{Conn, Connections, Ready};
 use super::probing::Probes;
 use super::seats::Seats;
-use super::suspicion::{Surroundings, Suspicions, party};
+use super::suspicion::{Surroundings, Suspicions};
+use super::testifying::Testifying;
 use super::{
     ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestId, Role, WriteId,
-    roster_sync,
 };
 use crate::config::{Options, SeedList};
 use crate::error::StartError;
-use crate::event::{Event, MemberInfo, Party, Way};
-use crate::protocol::{Goodbye, LIST_MAX, Message, Purpose, RoleKind};
+use crate::event::{Event, MemberInfo, Party};
+use crate::protocol::{Goodbye, Purpose, RoleKind};
 use gossiping::Stranger;
 use life::Life;
 use links::Link;
@@ -48,6 +50,7 @@ pub struct Peer {
     seats: Seats,
     probes: Probes,
     suspicions: Suspicions,
+    testifying: Testifying,
     gossip: Gossip<NodeId>,
     overlay: Neighborhood<NodeId>,
     links: BTreeMap<NodeId, Link>,
@@ -99,6 +102,7 @@ impl Peer {
             ),
             probes: Probes::new(options.probe_timeout),
             suspicions: Suspicions::new(options.inquiry.clone()),
+            testifying: Testifying::default(),
             gossip: Gossip::new(me, options.gossip.clone(), rng.next_u64(), now.instant)?,
             overlay: Neighborhood::new(me, options.overlay, rng.next_u64())?,
             electorate,
@@ -131,8 +135,9 @@ impl Peer {
     fn settle(&mut self, now: Now) {
         loop {
             if let Some(probed) = self.probes.poll_done() {
-                self.with_suspicions(now, |suspicions, with| {
-                    suspicions.handle_probed(&probed, with)
+                self.with_surroundings(now, |suspicions, testifying, with| {
+                    testifying.handle_probed(&probed, with);
+                    suspicions.handle_probed(&probed, with);
                 });
             } else if let Some(report) = self.suspicions.poll_report() {
                 self.send_report(report);
@@ -161,8 +166,17 @@ impl Peer {
         now: Now,
         act: impl FnOnce(&mut Suspicions, &mut Surroundings<'_>) -> T,
     ) -> T {
+        self.with_surroundings(now, |suspicions, _, with| act(suspicions, with))
+    }
+
+    fn with_surroundings<T>(
+        &mut self,
+        now: Now,
+        act: impl FnOnce(&mut Suspicions, &mut Testifying, &mut Surroundings<'_>) -> T,
+    ) -> T {
         act(
             &mut self.suspicions,
+            &mut self.testifying,
             &mut Surroundings {
                 signer: &*self.signer,
                 scheme: &*self.scheme,
@@ -177,7 +191,7 @@ impl Peer {
     }
 
     fn party(&self, node: NodeId) -> Party {
-        party(&self.roster, &self.electorate, node)
+        Party::of(node, &self.roster, &self.electorate)
     }
 
     fn seed_sessions(&self) -> Vec<ConnId> {
@@ -186,145 +200,6 @@ impl Peer {
             .filter(|(_, seed)| self.electorate.contains(seed))
             .map(|(conn, _)| conn)
             .collect()
-    }
-
-    // --- messages ---
-
-    fn handle_message(
-        &mut self,
-        conn: ConnId,
-        from: NodeId,
-        purpose: Purpose,
-        message: Message,
-        now: Now,
-    ) {
-        let is_seed = purpose == Purpose::Register && self.electorate.contains(&from);
-        match (purpose, message) {
-            (_, Message::Goodbye(Goodbye::NotAMember(proof))) => {
-                self.take_in(conn, vec![proof], from, now)
-            }
-            (_, Message::Goodbye(_)) => {}
-            (_, Message::Echo { nonce, record }) => {
-                self.probes
-                    .handle_echo(conn, nonce, record, &mut self.connections, &mut self.out);
-            }
-            (Purpose::Link, Message::Passport(proof)) => {
-                self.handle_passport(conn, from, proof, now)
-            }
-            (Purpose::Link, message) if !self.is_up(from, conn) => {
-                let what = format!(
-                    "expected an admission certificate first, got {}",
-                    message.name()
-                );
-                self.drop_link(conn, from, Goodbye::NoPassport(what), now);
-            }
-            (Purpose::Link, Message::Neighbors(neighbors)) if neighbors.len() <= LIST_MAX => {
-                self.overlay.set_degree(from, neighbors.len());
-                self.overlay.set_neighbors_of(from, neighbors);
-                self.wishes_changed = true;
-            }
-            (Purpose::Link, Message::Gossip(message)) => {
-                if let Err(error) = self.gossip.handle_message(from, message, now.instant) {
-                    self.drop_link(conn, from, Goodbye::Misbehaved(error.to_string()), now);
-                }
-            }
-            (Purpose::Link | Purpose::Register, Message::Roster(message)) => {
-                match roster_sync::answer(&self.roster, message) {
-                    Ok((answers, proofs)) => {
-                        answers
-                            .into_iter()
-                            .for_each(|answer| self.out.send(conn, Message::Roster(answer)));
-                        self.take_in(conn, proofs, from, now);
-                    }
-                    Err(what) => self.connections.misbehaved(conn, what, &mut self.out),
-                }
-            }
-            (
-                _,
-                Message::SuspectRequest {
-                    inquiry,
-                    suspect,
-                    asker,
-                },
-            ) => {
-                self.handle_suspect_request(conn, from, inquiry, suspect, asker, now);
-            }
-            (_, Message::SuspectResponse(testimony)) => {
-                let counted = self.with_suspicions(now, |suspicions, with| {
-                    suspicions.handle_response(conn, from, testimony, with)
-                });
-                if let Err(what) = counted {
-                    self.connections.misbehaved(conn, what, &mut self.out);
-                }
-            }
-            (_, Message::RegisterRefused(refusal)) if is_seed => {
-                self.handle_refusal(from, refusal, now)
-            }
-            (_, Message::LinkCounts(counts)) if is_seed && counts.len() <= LIST_MAX => {
-                self.wishes_changed = true;
-                for (member, degree) in counts {
-                    self.overlay
-                        .set_degree(member, usize::try_from(degree).unwrap_or(usize::MAX));
-                }
-            }
-            (
-                _,
-                Message::DeadReportRefused {
-                    suspect, reason, ..
-                },
-            ) if is_seed => {
-                let (suspect, reporter) = (self.party(suspect), self.party(self.me));
-                let reason = format!("seed {}: {reason}", self.party(from));
-                self.out.event(Event::DeadReportRefused {
-                    suspect,
-                    reporter,
-                    reason,
-                });
-            }
-            (_, message) => {
-                let what = format!(
-                    "a peer does not take {} on a connection for {purpose:?}",
-                    message.name()
-                );
-                self.connections.misbehaved(conn, what, &mut self.out);
-            }
-        }
-    }
-
-    fn handle_suspect_request(
-        &mut self,
-        conn: ConnId,
-        from: NodeId,
-        inquiry: quorate_consensus::Inquiry,
-        suspect: Arc<Proof>,
-        asker: Option<Arc<Proof>>,
-        now: Now,
-    ) {
-        self.take_in(
-            conn,
-            asker.into_iter().chain([suspect]).collect(),
-            from,
-            now,
-        );
-        if !self.electorate.contains(&from) && self.roster.member(&from).is_none() {
-            let goodbye = Goodbye::NoPassport("only members ask about members".to_owned());
-            self.connections.refuse(conn, goodbye, &mut self.out);
-            return;
-        }
-        // Without an answer the asker takes this panelist for silent and asks the next: nothing to say here.
-        let _answered = self.with_suspicions(now, |suspicions, with| {
-            suspicions.handle_request(conn, inquiry, with)
-        });
-    }
-
-    fn send_report(&mut self, report: DeadReport) {
-        self.out.event(Event::DeadReport {
-            report: Box::new(report.clone()),
-            reporter: self.party(self.me),
-            way: Way::Sent,
-        });
-        let sessions = self.seed_sessions();
-        self.out.send_all(sessions, Message::DeadReport(report));
     }
 }
 
@@ -429,6 +304,7 @@ impl Role for Peer {
             self.connection_is_gone(conn, &closed, cause, now);
         }
         self.probes.handle_closed(conn, cause);
+        self.testifying.handle_closed(conn);
         self.with_suspicions(now, |suspicions, with| suspicions.handle_closed(conn, with));
         self.settle(now);
     }

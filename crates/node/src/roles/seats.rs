@@ -9,7 +9,8 @@ use quorate_consensus::{Electorate, ElectorateError, NodeId};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::connections::{BackOff, Connections};
+use super::back_off::BackOff;
+use super::connections::Connections;
 use super::{DialError, DialId, Outbox};
 use crate::event::Event;
 use crate::protocol::Purpose;

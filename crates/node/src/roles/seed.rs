@@ -1,31 +1,32 @@
 //! A voter: it takes registrations and reports, probes, votes with the other seeds, and tells the members what was
 //! decided.
 
+mod announcing;
 mod judging;
+mod messages;
 mod sessions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate_consensus::{
-    Council, NodeId, Now, Proof, Proposal, ProposalId, Scheme, Signer, Standing, council,
-};
+use quorate_consensus::{Council, NodeId, Now, Proposal, ProposalId, Scheme, Signer, council};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::connections::Connections;
 use super::probing::{ProbeId, Probes};
 use super::seats::Seats;
-use super::suspicion::{Surroundings, Suspicions, address_of, party};
+use super::suspicion::{Surroundings, Suspicions};
+use super::testifying::Testifying;
 use super::{
     ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestError, RequestId,
-    Role, WriteId, earlier, roster_sync,
+    Role, WriteId, earlier,
 };
 use crate::config::{Options, SeedList};
 use crate::error::StartError;
 use crate::event::{Event, MemberInfo, Party};
-use crate::protocol::{Goodbye, Message, Purpose, Refusal, RoleKind, RosterMessage};
+use crate::protocol::{Goodbye, Purpose, RoleKind};
 use crate::store::{Restored, Stored};
 
 /// A seed that lost its store may have voted on anything still open: it abstains until that has closed everywhere, the
@@ -48,6 +49,7 @@ pub struct Seed {
     seats: Seats,
     probes: Probes,
     suspicions: Suspicions,
+    testifying: Testifying,
     /// What probes under way will decide.
     judging: BTreeMap<ProbeId, ProposalId>,
     /// Candidates waiting for a vote to end.
@@ -135,6 +137,7 @@ impl Seed {
             ),
             probes: Probes::new(options.probe_timeout),
             suspicions: Suspicions::new(options.inquiry.clone()),
+            testifying: Testifying::default(),
             address: address.to_owned(),
             council,
             judging: BTreeMap::new(),
@@ -174,8 +177,9 @@ impl Seed {
                 if probed.result.is_ok() {
                     self.look_again(probed.target, now);
                 }
-                self.with_suspicions(now, |suspicions, with| {
-                    suspicions.handle_probed(&probed, with)
+                self.with_surroundings(now, |suspicions, testifying, with| {
+                    testifying.handle_probed(&probed, with);
+                    suspicions.handle_probed(&probed, with);
                 });
             } else if let Some(report) = self.suspicions.poll_report() {
                 self.report(report, now);
@@ -201,8 +205,17 @@ impl Seed {
         now: Now,
         act: impl FnOnce(&mut Suspicions, &mut Surroundings<'_>) -> T,
     ) -> T {
+        self.with_surroundings(now, |suspicions, _, with| act(suspicions, with))
+    }
+
+    fn with_surroundings<T>(
+        &mut self,
+        now: Now,
+        act: impl FnOnce(&mut Suspicions, &mut Testifying, &mut Surroundings<'_>) -> T,
+    ) -> T {
         act(
             &mut self.suspicions,
+            &mut self.testifying,
             &mut Surroundings {
                 signer: &*self.signer,
                 scheme: &*self.scheme,
@@ -217,7 +230,7 @@ impl Seed {
     }
 
     fn party(&self, node: NodeId) -> Party {
-        party(self.council.roster(), self.council.electorate(), node)
+        Party::of(node, self.council.roster(), self.council.electorate())
     }
 
     fn write(&mut self, stored: Stored) -> WriteId {
@@ -232,189 +245,6 @@ impl Seed {
         self.connections.find(voter, Purpose::Link)
     }
 
-    // --- messages ---
-
-    fn handle_message(
-        &mut self,
-        conn: ConnId,
-        from: NodeId,
-        purpose: Purpose,
-        message: Message,
-        now: Now,
-    ) {
-        match (purpose, message) {
-            (_, Message::Goodbye(_)) => {}
-            (_, Message::Echo { nonce, record }) => {
-                self.probes
-                    .handle_echo(conn, nonce, record, &mut self.connections, &mut self.out);
-            }
-            // Until this seed's own dial has met the voter, its word counts for nothing; it sends again.
-            (Purpose::Link, _) if !self.council.electorate().contains(&from) => {}
-            (Purpose::Link, Message::Council(message)) => self.handle_council(from, message, now),
-            (Purpose::Link, Message::Roster(message)) => self.handle_roster(conn, message),
-            (Purpose::Register, Message::RegisterRequest(record)) => {
-                self.handle_register(conn, from, record, now)
-            }
-            (Purpose::Register, Message::Passport(proof)) => {
-                self.handle_passport(conn, from, proof)
-            }
-            (Purpose::Register, Message::Departure(departure)) => {
-                self.handle_proof(conn, Arc::new(Proof::Departure(departure)));
-            }
-            (Purpose::Register, message) if self.council.roster().member(&from).is_some() => {
-                self.handle_member(conn, from, message, now);
-            }
-            (
-                Purpose::Link | Purpose::Testify,
-                Message::SuspectRequest {
-                    inquiry,
-                    suspect,
-                    asker,
-                },
-            ) => {
-                for proof in asker.into_iter().chain([suspect]) {
-                    self.handle_proof(conn, proof);
-                }
-                self.handle_suspect_request(conn, from, inquiry, now);
-            }
-            (_, Message::SuspectResponse(testimony)) => {
-                self.handle_testimony(conn, from, testimony, now)
-            }
-            // Members whose session outlived their membership, or began before this seed knew of it: no fault.
-            (Purpose::Register, Message::Roster(_) | Message::LinkCount(_)) => {}
-            (Purpose::Register, Message::DeadReport(report)) => {
-                let reason = format!("{} is no member", from.short());
-                self.refuse_report(&report, reason);
-            }
-            (_, message) => {
-                let what = format!(
-                    "a seed does not take {} on a connection for {purpose:?}",
-                    message.name()
-                );
-                self.connections.misbehaved(conn, what, &mut self.out);
-            }
-        }
-    }
-
-    /// From a member, on its session.
-    fn handle_member(&mut self, conn: ConnId, from: NodeId, message: Message, now: Now) {
-        match message {
-            Message::Roster(message) => self.handle_roster(conn, message),
-            Message::LinkCount(count) => {
-                self.link_counts.insert(from, count);
-            }
-            Message::DeadReport(report) => self.handle_report(from, report, now),
-            Message::SuspectRequest {
-                inquiry, suspect, ..
-            } => {
-                self.handle_proof(conn, suspect);
-                self.handle_suspect_request(conn, from, inquiry, now);
-            }
-            Message::SuspectResponse(testimony) => {
-                self.handle_testimony(conn, from, testimony, now)
-            }
-            message => {
-                let what = format!("a seed does not take {} from a member", message.name());
-                self.connections.misbehaved(conn, what, &mut self.out);
-            }
-        }
-    }
-
-    fn handle_council(&mut self, from: NodeId, message: council::Message, now: Now) {
-        match message {
-            council::Message::Proposal(proposal) => {
-                let proposal = Arc::unwrap_or_clone(proposal);
-                let is_news = !self.council.is_open(&proposal.id());
-                let (subject, proposer) = (self.subject(&proposal), self.party(from));
-                let event = match &proposal {
-                    Proposal::Admit(_) => Some(Event::RegisterProposal {
-                        candidate: subject,
-                        proposer,
-                    }),
-                    Proposal::Evict(_) => Some(Event::DeadProposal {
-                        suspect: subject,
-                        proposer,
-                    }),
-                    Proposal::Motion(_) => None,
-                };
-                // What is not acceptable here gets no vote; the proposer's deadline names this seed as silent, and
-                // a standing that settles it was sent back.
-                if self.council.handle_proposal(from, proposal, now).is_ok()
-                    && is_news
-                    && let Some(event) = event
-                {
-                    self.out.event(event);
-                }
-            }
-            // A vote that does not hold counts for nothing; evidence of a double vote is an output.
-            council::Message::Vote(vote) => drop(self.council.handle_vote(vote)),
-            council::Message::Proof(proof) => drop(self.council.handle_proof(proof)),
-        }
-    }
-
-    fn handle_roster(&mut self, conn: ConnId, message: RosterMessage) {
-        match roster_sync::answer(self.council.roster(), message) {
-            Ok((answers, proofs)) => {
-                answers
-                    .into_iter()
-                    .for_each(|answer| self.out.send(conn, Message::Roster(answer)));
-                proofs
-                    .into_iter()
-                    .for_each(|proof| self.handle_proof(conn, proof));
-            }
-            Err(what) => self.connections.misbehaved(conn, what, &mut self.out),
-        }
-    }
-
-    /// A proof from anybody: worth what it proves. One that cannot be judged yet comes again by comparison.
-    fn handle_proof(&mut self, conn: ConnId, proof: Arc<Proof>) {
-        match self.council.handle_proof(proof) {
-            Err(error) if !council::is_undecided(&error) => {
-                self.connections.misbehaved(
-                    conn,
-                    format!("a proof that proves nothing: {error}"),
-                    &mut self.out,
-                );
-            }
-            _ => {}
-        }
-    }
-
-    fn handle_suspect_request(
-        &mut self,
-        conn: ConnId,
-        from: NodeId,
-        inquiry: quorate_consensus::Inquiry,
-        now: Now,
-    ) {
-        if self.council.roster().member(&from).is_none()
-            && !self.council.electorate().contains(&from)
-        {
-            let goodbye = Goodbye::NoPassport("only members ask about members".to_owned());
-            self.connections.refuse(conn, goodbye, &mut self.out);
-            return;
-        }
-        // Without an answer the asker takes this panelist for silent and asks the next: nothing to say here.
-        let _answered = self.with_suspicions(now, |suspicions, with| {
-            suspicions.handle_request(conn, inquiry, with)
-        });
-    }
-
-    fn handle_testimony(
-        &mut self,
-        conn: ConnId,
-        from: NodeId,
-        testimony: quorate_consensus::Testimony,
-        now: Now,
-    ) {
-        let counted = self.with_suspicions(now, |suspicions, with| {
-            suspicions.handle_response(conn, from, testimony, with)
-        });
-        if let Err(what) = counted {
-            self.connections.misbehaved(conn, what, &mut self.out);
-        }
-    }
-
     /// Whom a proposal is about, with the address it names.
     fn subject(&self, proposal: &Proposal) -> Party {
         let id = proposal.subject();
@@ -427,155 +257,6 @@ impl Seed {
             Proposal::Motion(_) => None,
         };
         Party { id, address }
-    }
-
-    // --- the council's outputs ---
-
-    fn carry_out(&mut self, output: council::Output, now: Now) {
-        match output {
-            council::Output::Send { to, message } => {
-                // Not linked: the council sends again, and tells all when the link is up.
-                if let Some(conn) = self.link_to(to) {
-                    self.out.send(conn, Message::Council(message));
-                }
-            }
-            council::Output::Judge { id, proposal } => self.judge(id, &proposal, now),
-            council::Output::Persist { id, durable } => {
-                let write = self.write(Stored::Council(durable));
-                self.writes.insert(write, id);
-            }
-            council::Output::Counted { proposal, vote } => self.tell_vote(&proposal, vote),
-            council::Output::Decided { proposal, decision } => {
-                self.tell_decision(&proposal, decision)
-            }
-            council::Output::Committed {
-                node,
-                proof,
-                previous,
-            } => {
-                let was = previous.map(|entry| (entry.key.incarnation, entry.key.standing));
-                self.announce(node, &proof, was, now);
-            }
-            council::Output::Widened { node, proof } => {
-                // So that those who know other seeds than the first signers can check it too.
-                let sessions = self.connections.to(node).collect();
-                self.out.send_all(
-                    sessions,
-                    Message::Roster(RosterMessage::Proofs(vec![proof])),
-                );
-            }
-            council::Output::Equivocated(evidence) => self.out.event(Event::Equivocation(evidence)),
-        }
-    }
-
-    fn tell_vote(&mut self, proposal: &Proposal, vote: quorate_consensus::Vote) {
-        let (subject, voter) = (self.subject(proposal), self.party(vote.voter));
-        let (choice, reason) = (vote.choice, vote.reason);
-        match proposal {
-            Proposal::Admit(_) => self.out.event(Event::RegisterVote {
-                candidate: subject,
-                voter,
-                choice,
-                reason,
-            }),
-            Proposal::Evict(_) => self.out.event(Event::DeadVote {
-                suspect: subject,
-                voter,
-                choice,
-                reason,
-            }),
-            Proposal::Motion(_) => {}
-        }
-    }
-
-    fn tell_decision(&mut self, proposal: &Proposal, decision: council::Decision) {
-        let refusal = match decision {
-            // What follows from it is announced with the standing.
-            council::Decision::Carried(_) => return,
-            council::Decision::Defeated(noes) => Refusal::Defeated(noes),
-            council::Decision::Expired { silent } => Refusal::Expired { silent },
-            council::Decision::Superseded(proof) => Refusal::Settled(proof),
-            council::Decision::NotDurable => {
-                Refusal::Unacceptable("this seed cannot store the decision".to_owned())
-            }
-        };
-        let reason = refusal.describe(|node| self.party(node).to_string());
-        match proposal {
-            Proposal::Admit(record) => {
-                if let Some(conn) = self.candidates.remove(&record.node) {
-                    self.out.event(Event::RegisterRefused {
-                        candidate: self.subject(proposal),
-                        reason,
-                    });
-                    self.out.send(conn, Message::RegisterRefused(refusal));
-                }
-            }
-            Proposal::Evict(report) => self.refuse_report(report, reason),
-            Proposal::Motion(_) => {}
-        }
-    }
-
-    /// A standing changed, durably: the members are told, and a node that is out is cut off.
-    fn announce(
-        &mut self,
-        node: NodeId,
-        proof: &Arc<Proof>,
-        was: Option<(u64, Standing)>,
-        now: Now,
-    ) {
-        let Some((_, key)) = proof.claims() else {
-            return;
-        };
-        if was == Some((key.incarnation, key.standing)) && key.standing != Standing::Admitted {
-            // The same end, by another report: no news to anybody.
-            return;
-        }
-        let was_member = was.is_some_and(|(_, standing)| standing == Standing::Admitted);
-        self.suspicions
-            .handle_standing(&node, self.council.roster());
-        let member = Party {
-            id: node,
-            address: address_of(proof),
-        };
-        let electorate = self.council.electorate();
-        let (votes, quorum) = (proof.certificate().votes.len(), electorate.quorum());
-        let seeds = electorate.seats().len();
-        self.out.event(match key.standing {
-            Standing::Admitted => Event::Admitted {
-                member,
-                incarnation: key.incarnation,
-                votes,
-                quorum,
-                seeds,
-            },
-            Standing::Evicted => Event::DeadConfirmed {
-                member,
-                incarnation: key.incarnation,
-                votes,
-                quorum,
-            },
-            Standing::Left => Event::Left(member),
-        });
-        self.tell_members(proof);
-        match key.standing {
-            Standing::Admitted => {
-                self.candidates.remove(&node);
-                let has_session = self.connections.find(node, Purpose::Register).is_some();
-                if has_session {
-                    self.greet(node);
-                } else {
-                    self.orphans
-                        .insert(node, now.instant + self.options.orphan_after);
-                }
-            }
-            Standing::Evicted | Standing::Left => {
-                self.orphans.remove(&node);
-                self.link_counts.remove(&node);
-                if was_member {
-                    self.cut(node, proof);
-                }
-            }
-        }
     }
 }
 
@@ -682,6 +363,7 @@ impl Role for Seed {
             self.connection_is_gone(conn, &closed, cause, now);
         }
         self.probes.handle_closed(conn, cause);
+        self.testifying.handle_closed(conn);
         self.with_suspicions(now, |suspicions, with| suspicions.handle_closed(conn, with));
         self.settle(now);
     }

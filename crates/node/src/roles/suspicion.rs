@@ -5,7 +5,7 @@
 //! pause, as long as the roster has the member and it stays lost. Used alike by peers, who lose neighbours, and by seeds,
 //! who miss members that nobody reports.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use quorate_consensus::{
     Scheme, Signer, Standing, Testimony,
 };
 use quorate_gossip as gossip;
-use quorate_gossip::{Inquiry, InquiryConfig, InquiryOutput, Panel};
+use quorate_gossip::{Inquiry, InquiryConfig, InquiryOutput};
 
 use super::connections::Connections;
 use super::probing::{ProbeId, Probed, Probes};
@@ -24,9 +24,6 @@ use crate::protocol::{Goodbye, Message, Purpose};
 
 /// The first and the longest pause before a suspicion that came to nothing is taken up again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(60));
-
-/// How many questions of others may be waiting for a probe; more are not answered.
-const ANSWERS_MAX: usize = 1024;
 
 /// What a suspicion needs of the node around it.
 #[derive(Debug)]
@@ -50,8 +47,8 @@ pub struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    fn party(&self, node: NodeId) -> Party {
-        party(self.roster, self.electorate, node)
+    pub(super) fn party(&self, node: NodeId) -> Party {
+        Party::of(node, self.roster, self.electorate)
     }
 }
 
@@ -90,7 +87,6 @@ pub struct Suspicions {
     cases: BTreeMap<NodeId, Case>,
     dials: BTreeMap<DialId, Errand>,
     errands: BTreeMap<ConnId, Errand>,
-    answers: BTreeMap<ProbeId, Vec<(ConnId, Question)>>,
     reports: Vec<DeadReport>,
 }
 
@@ -102,7 +98,6 @@ impl Suspicions {
             cases: BTreeMap::new(),
             dials: BTreeMap::new(),
             errands: BTreeMap::new(),
-            answers: BTreeMap::new(),
             reports: Vec::new(),
         }
     }
@@ -168,9 +163,6 @@ impl Suspicions {
 
     /// A probe ended; passes over those that were not for suspicions.
     pub fn handle_probed(&mut self, probed: &Probed, with: &mut Surroundings<'_>) {
-        for (conn, question) in self.answers.remove(&probed.probe).unwrap_or_default() {
-            testify(conn, question, &probed.result, with);
-        }
         let is_probing =
             |case: &Case| matches!(case.stage, Stage::Probing(probe) if probe == probed.probe);
         let Some(case) = self
@@ -214,59 +206,6 @@ impl Suspicions {
                 self.drive(probed.target, with);
             }
         }
-    }
-
-    /// Somebody asks this node, as a panelist, about a suspect. The asker's membership was checked.
-    ///
-    /// # Errors
-    /// Why it gets no answer.
-    pub fn handle_request(
-        &mut self,
-        conn: ConnId,
-        question: Question,
-        with: &mut Surroundings<'_>,
-    ) -> Result<(), &'static str> {
-        let Some(record) = with.roster.member(&question.suspect) else {
-            return Err("the suspect is no member here");
-        };
-        if question.network != with.electorate.network()
-            || question.incarnation != record.incarnation
-        {
-            return Err("the suspect is not known at that incarnation");
-        }
-        if question.suspect == with.signer.id() {
-            return Err("the suspect is this node");
-        }
-        if self.answers.values().map(Vec::len).sum::<usize>() >= ANSWERS_MAX {
-            return Err("too many questions");
-        }
-        let asker = with.connections.get(conn).map(|conn| conn.remote);
-        with.out.event(Event::SuspectRequest {
-            suspect: with.party(question.suspect),
-            other: asker.map_or_else(|| with.party(question.suspect), |asker| with.party(asker)),
-            way: Way::Received,
-        });
-        // Several askers about one suspect share a probe.
-        let shared = self.answers.values_mut().find(|answers| {
-            answers
-                .first()
-                .is_some_and(|(_, other)| other.suspect == question.suspect)
-        });
-        if let Some(answers) = shared {
-            answers.push((conn, question));
-            return Ok(());
-        }
-        let endpoints = record.endpoints.clone();
-        let probe = with.probes.start(
-            question.suspect,
-            endpoints,
-            None,
-            with.connections,
-            with.now,
-            with.out,
-        );
-        self.answers.insert(probe, vec![(conn, question)]);
-        Ok(())
     }
 
     /// A panelist's answer.
@@ -336,9 +275,6 @@ impl Suspicions {
 
     /// A connection is gone.
     pub fn handle_closed(&mut self, conn: ConnId, with: &mut Surroundings<'_>) {
-        for answers in self.answers.values_mut() {
-            answers.retain(|(asker, _)| *asker != conn);
-        }
         if let Some(errand) = self.errands.remove(&conn) {
             self.unavailable(errand, with);
         }
@@ -542,87 +478,9 @@ impl Suspicions {
     }
 }
 
-/// Whether enough of a suspect's panel says so. `is_present` tells whether this node has a connection to a member: only
-/// an absent one can have been silent.
-///
-/// # Errors
-/// What is missing, for the reporter.
-pub fn check_panel(
-    report: &DeadReport,
-    roster: &Roster,
-    seeds: impl IntoIterator<Item = NodeId>,
-    is_present: impl Fn(&NodeId) -> bool,
-) -> Result<(), String> {
-    let silent: BTreeSet<NodeId> = report
-        .silent
-        .iter()
-        .filter(|node| !is_present(node))
-        .copied()
-        .collect();
-    let members = roster.members().map(|record| record.node);
-    let panel = Panel::new(&report.suspect, report.incarnation, members, seeds, &silent);
-    let witnesses = report
-        .testimonies
-        .iter()
-        .filter(|testimony| {
-            testimony.finding == Finding::Unreachable && panel.contains(&testimony.witness)
-        })
-        .count();
-    if witnesses >= panel.threshold() {
-        Ok(())
-    } else {
-        Err(format!(
-            "expected testimonies of {} of its panel of {}, got {witnesses}",
-            panel.threshold(),
-            panel.iter().count()
-        ))
-    }
-}
-
-fn testify(
-    conn: ConnId,
-    question: Question,
-    result: &Result<(), String>,
-    with: &mut Surroundings<'_>,
-) {
-    let (finding, cause) = match result {
-        Ok(()) => (Finding::Alive, "it echoed a nonce"),
-        Err(cause) => (Finding::Unreachable, cause.as_str()),
-    };
-    let testimony = Testimony::sign(with.signer, question, finding, cause);
-    with.out.event(Event::SuspectResponse {
-        suspect: with.party(question.suspect),
-        witness: with.party(with.signer.id()),
-        finding,
-        cause: cause.to_owned(),
-        way: Way::Sent,
-    });
-    with.out.send(conn, Message::SuspectResponse(testimony));
-}
-
 const fn finding(finding: Finding) -> gossip::Finding {
     match finding {
         Finding::Unreachable => gossip::Finding::Unreachable,
         Finding::Alive => gossip::Finding::Alive,
-    }
-}
-
-/// A node with its address: a seed's line of the list, or what the proof of its standing names.
-pub fn party(roster: &Roster, electorate: &Electorate, node: NodeId) -> Party {
-    let of_member = || roster.get(&node).and_then(|entry| address_of(&entry.proof));
-    let address = electorate
-        .name_of(&node)
-        .map(str::to_owned)
-        .or_else(of_member);
-    Party { id: node, address }
-}
-
-/// The first address that a proof names for its node.
-pub fn address_of(proof: &Proof) -> Option<String> {
-    use quorate_consensus::Proposal;
-    match &proof.certificate().proposal {
-        Proposal::Admit(record) => record.endpoints.first().cloned(),
-        Proposal::Evict(report) => Some(report.endpoint.clone()),
-        Proposal::Motion(_) => None,
     }
 }

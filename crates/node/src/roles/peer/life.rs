@@ -9,7 +9,7 @@ use super::Peer;
 use crate::config::Options;
 use crate::event::{Event, Way};
 use crate::protocol::{Goodbye, Message, Purpose, Refusal};
-use crate::roles::connections::BackOff;
+use crate::roles::back_off::BackOff;
 use crate::roles::{ConnId, Output, earlier, roster_sync};
 
 /// How long, over the council's own deadline, a seed may take to answer a registration.

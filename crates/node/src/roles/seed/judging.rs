@@ -5,7 +5,7 @@ use quorate_consensus::{Choice, DeadReport, NodeId, Now, Proposal, ProposalId, P
 use super::Seed;
 use crate::event::{Event, Way};
 use crate::protocol::{Message, Purpose};
-use crate::roles::suspicion::check_panel;
+use crate::roles::testifying::check_panel;
 
 impl Seed {
     /// Starts what will answer the council's question.

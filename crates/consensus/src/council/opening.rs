@@ -1,0 +1,158 @@
+//! Which proposals a voter takes part in, and what it remembers of those that are over.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::matter::{Matter, Own};
+use super::remembered::Remembered;
+use super::{Council, Output, ProposeError, claimed_key};
+use crate::id::ProposalId;
+use crate::proposal::Proposal;
+use crate::roster::{Standing, StandingKey};
+use crate::time::Now;
+use crate::vote::VerifiedVote;
+
+/// How many votes and ends are remembered for each proposal that may be open.
+const REMEMBERED_PER_OPEN: usize = 64;
+
+impl Council {
+    pub(super) fn open(
+        &mut self,
+        id: ProposalId,
+        proposal: Arc<Proposal>,
+        now: Now,
+    ) -> Result<(), ProposeError> {
+        self.check(&proposal, now)?;
+        self.check_memory(&id, now)?;
+        let mut matter = Matter::new(id, proposal.clone(), &self.config, now.instant);
+        let remembered = self.remembered.get(&id);
+        let said = remembered.and_then(|remembered| remembered.vote.clone());
+        if let Some(vote) = &said {
+            matter.own = Own::Cast(vote.clone());
+        } else if self
+            .voting
+            .values()
+            .any(|casting| casting.vote.proposal == id)
+        {
+            matter.own = Own::Persisting;
+        } else if self.abstains(now.instant) {
+            matter.own = Own::Withheld;
+        } else {
+            self.outputs.push_back(Output::Judge { id, proposal });
+        }
+        self.matters.insert(id, matter);
+        if let Some(Ok(vote)) = said.map(|vote| vote.verify(&self.electorate, &*self.scheme)) {
+            // Its own word, the first in the tally; it may decide alone.
+            let _counted = self.count(vote);
+        }
+        let (mine, others) = std::mem::take(&mut self.early)
+            .into_iter()
+            .partition(|vote| vote.vote().proposal == id);
+        self.early = others;
+        let mine: VecDeque<VerifiedVote> = mine;
+        for vote in mine {
+            // An equivocation among them is output as evidence.
+            let _counted = self.count(vote);
+        }
+        Ok(())
+    }
+
+    pub(super) fn check(&self, proposal: &Proposal, now: Now) -> Result<(), ProposeError> {
+        if proposal.network() != self.electorate.network() {
+            return Err(ProposeError::AnotherNetwork {
+                expected: self.electorate.network(),
+                got: proposal.network(),
+            });
+        }
+        let opened_ms = proposal.opened_ms();
+        if !now.is_within_window(opened_ms) {
+            return Err(ProposeError::OutsideWindow {
+                opened_ms,
+                now_ms: now.unix_ms,
+            });
+        }
+        self.check_standing(proposal)?;
+        let about_subject = |matter: &&Matter| matter.proposal.subject() == proposal.subject();
+        if self.matters.len() >= self.config.open_max
+            || self.matters.values().filter(about_subject).count()
+                >= self.config.open_per_subject_max
+        {
+            return Err(ProposeError::TooManyOpen);
+        }
+        Ok(proposal.verify(&*self.scheme)?)
+    }
+
+    pub(super) fn check_standing(&self, proposal: &Proposal) -> Result<(), ProposeError> {
+        let entry = self.roster.get(&proposal.subject());
+        match proposal {
+            Proposal::Admit(_) => {
+                let claimed = claimed_key(proposal);
+                match entry {
+                    Some(entry) if Some(entry.key) >= claimed => {
+                        Err(ProposeError::Settled(entry.proof.clone()))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Proposal::Evict(report) => {
+                let admitted = |key: &StandingKey| {
+                    (key.incarnation, key.standing) == (report.incarnation, Standing::Admitted)
+                };
+                match entry {
+                    Some(entry) if admitted(&entry.key) => {}
+                    Some(entry) if entry.key.incarnation >= report.incarnation => {
+                        return Err(ProposeError::Settled(entry.proof.clone()));
+                    }
+                    _ => {
+                        return Err(ProposeError::UnknownSuspect {
+                            suspect: report.suspect,
+                            incarnation: report.incarnation,
+                        });
+                    }
+                }
+                let reporter = report.reporter;
+                if self.electorate.contains(&reporter) || self.roster.member(&reporter).is_some() {
+                    Ok(())
+                } else {
+                    Err(ProposeError::NotAReporter(reporter))
+                }
+            }
+            Proposal::Motion(motion) if self.electorate.contains(&motion.proposer) => Ok(()),
+            Proposal::Motion(motion) => Err(ProposeError::NotAProposer(motion.proposer)),
+        }
+    }
+
+    /// Whether there is room to remember what comes of this proposal.
+    pub(super) fn check_memory(&mut self, id: &ProposalId, now: Now) -> Result<(), ProposeError> {
+        let remembered_max = self.config.open_max.saturating_mul(REMEMBERED_PER_OPEN);
+        let is_full = |this: &Self| this.remembered.len() >= remembered_max;
+        if self.remembered.contains_key(id) || !is_full(self) {
+            return Ok(());
+        }
+        self.forget(now);
+        if is_full(self) {
+            return Err(ProposeError::TooManyOpen);
+        }
+        Ok(())
+    }
+
+    pub(super) fn remember(&mut self, id: ProposalId, opened_ms: u64) -> &mut Remembered {
+        let remembered = self.remembered.entry(id);
+        remembered.or_insert(Remembered::new(opened_ms))
+    }
+
+    pub(super) fn forget(&mut self, now: Now) {
+        self.remembered
+            .retain(|_, remembered| !remembered.is_outdated(now));
+    }
+
+    pub(super) fn has_ended(&self, id: &ProposalId) -> bool {
+        let remembered = self.remembered.get(id);
+        remembered.is_some_and(|remembered| remembered.has_ended)
+    }
+
+    pub(super) fn abstains(&self, now: Instant) -> bool {
+        self.abstain_until.is_some_and(|until| now < until)
+    }
+}
