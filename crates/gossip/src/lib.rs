@@ -98,3 +98,8 @@ pub use output::{CheckId, Output, Verdict};
 pub use panel::{PANEL_MIN, PANEL_SIZE, Panel, panel_order};
 pub use peer::PeerId;
 pub use window::SEQUENCE_WINDOW;
+
+/// The README's example, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

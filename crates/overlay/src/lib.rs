@@ -51,3 +51,8 @@ pub use config::{Config, ConfigError};
 pub use graph::{Graph, Violation};
 pub use neighborhood::Neighborhood;
 pub use repair::repair_links;
+
+/// The README's example, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -61,3 +61,8 @@ mod json_format;
 pub use codec::{DEFAULT_MAX_FRAME_LEN, FrameCodec, HEADER_LEN};
 pub use error::{DecodeError, EncodeError, FrameError, UnknownFormat};
 pub use format::Format;
+
+/// The README's example, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
