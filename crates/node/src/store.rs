@@ -125,18 +125,14 @@ impl Store {
     /// # Errors
     /// When the file is not this network's store, or cannot be read or written.
     pub fn open(path: &Path, network: NetworkId) -> Result<(Self, Restored), StoreError> {
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| io_error(path, &error))?;
+        if !path.exists() {
+            Self::create(path, network)?;
         }
-        let database = Database::create(path).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path.to_owned()),
-            DatabaseError::Storage(redb::StorageError::Io(error))
-                if error.kind() != io::ErrorKind::InvalidData =>
-            {
-                io_error(path, &error)
-            }
-            error => damaged(path, &error),
-        })?;
+        let mut database = Database::open(path).map_err(|error| open_error(path, error))?;
+        // Checksums tell a page that was changed behind the database's back before anything is read from it.
+        database
+            .check_integrity()
+            .map_err(|error| open_error(path, error))?;
         let this = Self { database };
         this.check_meta(path, network)?;
         let restored = this.read().map_err(|error| match error {
@@ -144,6 +140,28 @@ impl Store {
             ReadError::Value(what) => damaged(path, &what),
         })?;
         Ok((this, restored))
+    }
+
+    /// Creates a store beside its place and moves it there when it is whole: a file that is there but not a store was
+    /// one once, and is never taken for a new one.
+    fn create(path: &Path, network: NetworkId) -> Result<(), StoreError> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| io_error(path, &error))?;
+        }
+        let fresh = path.with_extension("new");
+        match std::fs::remove_file(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error(&fresh, &error));
+            }
+            _ => {}
+        }
+        let database = Database::create(&fresh).map_err(|error| open_error(&fresh, error))?;
+        write_meta(&database, network).map_err(|error| StoreError::Io {
+            path: fresh.clone(),
+            reason: error.to_string(),
+        })?;
+        drop(database);
+        std::fs::rename(&fresh, path).map_err(|error| io_error(path, &error))
     }
 
     /// Starts the writing thread. Each write is answered by a call of `done`, in order.
@@ -210,8 +228,7 @@ impl Store {
     }
 
     fn check_meta(&self, path: &Path, network: NetworkId) -> Result<(), StoreError> {
-        let found = self.meta(network).map_err(|error| damaged(path, &*error))?;
-        let (schema, stored_network) = found;
+        let (schema, stored_network) = self.meta().map_err(|error| damaged(path, &*error))?;
         if schema != SCHEMA.to_be_bytes() {
             let found = schema.try_into().map_or(0, u32::from_be_bytes);
             return Err(StoreError::Schema {
@@ -230,29 +247,16 @@ impl Store {
         Ok(())
     }
 
-    /// Schema and network as stored; a store that has neither, and no other table, is new and gets both.
-    fn meta(&self, network: NetworkId) -> Result<(Vec<u8>, Vec<u8>), Box<dyn std::error::Error>> {
-        let transaction = self.database.begin_write()?;
-        let is_new = transaction.list_tables()?.next().is_none();
-        let found = {
-            let mut meta = transaction.open_table(META)?;
-            if is_new {
-                meta.insert("schema", &SCHEMA.to_be_bytes()[..])?;
-                meta.insert("network", network.as_ref())?;
-            }
-            let get = |key: &str| -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-                let value = meta.get(key)?;
-                Ok(value
-                    .map(|value| value.value().to_vec())
-                    .unwrap_or_default())
-            };
-            (get("schema")?, get("network")?)
+    /// Schema and network as stored.
+    fn meta(&self) -> Result<(Vec<u8>, Vec<u8>), Box<dyn std::error::Error>> {
+        let meta = self.database.begin_read()?.open_table(META)?;
+        let get = |key: &str| -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+            let value = meta.get(key)?;
+            Ok(value
+                .map(|value| value.value().to_vec())
+                .unwrap_or_default())
         };
-        transaction.open_table(VOTES)?;
-        transaction.open_table(PROOFS)?;
-        transaction.open_table(SEATS)?;
-        transaction.commit()?;
-        Ok(found)
+        Ok((get("schema")?, get("network")?))
     }
 
     fn read(&self) -> Result<Restored, ReadError> {
@@ -286,6 +290,21 @@ impl Store {
     }
 }
 
+/// Makes an empty database a store: all tables, schema and network in one transaction.
+fn write_meta(database: &Database, network: NetworkId) -> Result<(), Box<dyn std::error::Error>> {
+    let transaction = database.begin_write()?;
+    {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert("schema", &SCHEMA.to_be_bytes()[..])?;
+        meta.insert("network", network.as_ref())?;
+    }
+    transaction.open_table(VOTES)?;
+    transaction.open_table(PROOFS)?;
+    transaction.open_table(SEATS)?;
+    transaction.commit()?;
+    Ok(())
+}
+
 enum ReadError {
     Database(Box<dyn std::error::Error>),
     Value(String),
@@ -294,6 +313,19 @@ enum ReadError {
 impl<E: std::error::Error + 'static> From<E> for ReadError {
     fn from(error: E) -> Self {
         Self::Database(Box::new(error))
+    }
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> StoreError {
+    use io::ErrorKind::{InvalidData, UnexpectedEof};
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path.to_owned()),
+        DatabaseError::Storage(redb::StorageError::Io(error))
+            if !matches!(error.kind(), InvalidData | UnexpectedEof) =>
+        {
+            io_error(path, &error)
+        }
+        error => damaged(path, &error),
     }
 }
 

@@ -60,6 +60,9 @@ pub struct Peer {
     strangers: VecDeque<Stranger>,
     life: Life,
     neighbors_changed: bool,
+    /// Who brought news of members that the application was not told a list of yet.
+    list_news: Option<NodeId>,
+    list_told: Option<Instant>,
     /// Something changed that the overlay's wishes depend on.
     wishes_changed: bool,
     /// When the last input came: what waits is waiting from then on.
@@ -113,6 +116,8 @@ impl Peer {
             strangers: VecDeque::new(),
             life: Life::new(endpoints, &options),
             neighbors_changed: false,
+            list_news: None,
+            list_told: None,
             wishes_changed: true,
             now: now.instant,
             options,
@@ -158,6 +163,7 @@ impl Peer {
             self.open_links(now);
         }
         self.tell_neighbors();
+        self.tell_list(now);
         self.connections.note_due();
     }
 

@@ -145,7 +145,7 @@ impl Peer {
                 kind: KIND_STANDING,
                 body,
             } => match self.options.format.decode::<Proof>(&body) {
-                Ok(proof) => match self.merge(proof.into(), false, now) {
+                Ok(proof) => match self.merge(proof.into(), from, false, now) {
                     Ok(true) => self
                         .gossip
                         .handle_checked(check, Verdict::Accept, now.instant),

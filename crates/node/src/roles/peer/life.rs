@@ -331,6 +331,7 @@ impl Peer {
             links,
             resting,
             self.strangers_timeout(),
+            self.list_due(),
             self.connections.poll_timeout(),
             self.seats
                 .poll_timeout(&self.electorate, &self.connections, now),

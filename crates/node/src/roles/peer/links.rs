@@ -125,7 +125,7 @@ impl Peer {
             self.drop_link(conn, from, Goodbye::NoPassport(why), now);
             return;
         }
-        let merged = self.merge(proof.clone(), true, now);
+        let merged = self.merge(proof.clone(), from, true, now);
         if let Err(error) = merged {
             if council::is_undecided(&error) {
                 if let Some(link) = self.links.get_mut(&from) {

@@ -1,6 +1,7 @@
 //! A peer's roster: taking proofs in, and what follows when a standing changes.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use quorate_consensus::{Merged, NodeId, Now, Proof, ProofError, Standing, council};
 
@@ -18,6 +19,9 @@ const NEWS_MAX_AGE_MS: u64 = 60_000;
 /// How many proofs with unknown signers are kept for when the signers are met.
 const UNDECIDED_MAX: usize = 1024;
 
+/// How much time lies between two lists of members told to the application.
+const LISTS_APART: Duration = Duration::from_millis(200);
+
 impl Peer {
     /// Proofs from anywhere: each is checked unless it is known, and changes follow. Whoever brings one that proves
     /// nothing is cut off: honest nodes pass on only what they checked.
@@ -28,10 +32,9 @@ impl Peer {
         from: NodeId,
         now: Now,
     ) {
-        let mut has_news = false;
         for proof in proofs {
-            match self.merge(proof, true, now) {
-                Ok(is_news) => has_news |= is_news,
+            match self.merge(proof, from, true, now) {
+                Ok(_) => {}
                 Err(error) if council::is_undecided(&error) => {}
                 Err(error) => {
                     let goodbye =
@@ -41,22 +44,33 @@ impl Peer {
                 }
             }
         }
-        if has_news && self.electorate.contains(&from) {
-            let mut members: Vec<Party> = self
-                .roster
-                .members()
-                .map(|record| self.party(record.node))
-                .collect();
+    }
+
+    /// Tells the application the list of members after it changed, not more often than people can read.
+    pub(super) fn tell_list(&mut self, now: Now) {
+        if self.list_due().is_some_and(|due| now.instant >= due)
+            && let Some(from) = self.list_news.take()
+        {
+            self.list_told = Some(now.instant);
+            let records = self.roster.members();
+            let mut members: Vec<Party> = records.map(|record| self.party(record.node)).collect();
             members.sort_by(|a, b| a.address.cmp(&b.address));
             let from = self.party(from);
             self.out.event(Event::PeerList { from, members });
         }
     }
 
+    /// When the next list is due.
+    pub(super) fn list_due(&self) -> Option<Instant> {
+        self.list_news?;
+        Some(self.list_told.map_or(self.now, |told| told + LISTS_APART))
+    }
+
     /// Takes one proof in; `Ok(true)` when a standing changed.
     pub(super) fn merge(
         &mut self,
         proof: Arc<Proof>,
+        from: NodeId,
         spread: bool,
         now: Now,
     ) -> Result<bool, ProofError> {
@@ -90,6 +104,7 @@ impl Peer {
             Merged::Widened | Merged::Known | Merged::Outdated => return Ok(false),
         };
         let was = previous.map(|entry| (entry.key.incarnation, entry.key.standing));
+        self.list_news = Some(from);
         self.standing_changed(node, was, spread, now);
         Ok(true)
     }
@@ -109,7 +124,7 @@ impl Peer {
         let undecided: Vec<_> = std::mem::take(&mut self.undecided).into_values().collect();
         for proof in undecided {
             // Still undecided, it is kept again; false, it is gone.
-            let _merged = self.merge(proof, true, now);
+            let _merged = self.merge(proof, self.me, true, now);
         }
         let shown: Vec<(NodeId, ConnId, Arc<Proof>)> = self
             .links
