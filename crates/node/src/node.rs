@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use quorate_consensus::{Ed25519, NodeId};
+use quorate_consensus::{Ed25519, NetworkId, NodeId};
 use quorate_gossip::Published;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -20,7 +20,7 @@ use crate::event::{Event, MemberInfo};
 use crate::identity::Identity;
 use crate::roles::{Peer, Reply, Request, RequestError, Role, Seed};
 use crate::runtime::{self, Asked, REQUESTS_MAX, Resources};
-use crate::store::{Restored, Store};
+use crate::store::{Restored, Store, StoreError};
 use crate::transport::tls::TlsConfig;
 
 /// How many events may wait for a slow listener before the oldest are dropped and it is told so.
@@ -312,9 +312,7 @@ impl Builder<SeedKind> {
         let (store, restored) = match self.data.as_ref().map(|data| data.join("store.redb")) {
             Some(path) => {
                 let is_lost = is_old && !path.exists();
-                // Opening may replay a log: not on the runtime's threads.
-                let opening = tokio::task::spawn_blocking(move || Store::open(&path, network));
-                let (store, restored) = opening.await.map_err(StartError::Interrupted)??;
+                let (store, restored) = open_store(path, network).await?;
                 (
                     Some(store),
                     Restored {
@@ -358,6 +356,21 @@ impl Builder<SeedKind> {
                 store,
             }
         }))
+    }
+}
+
+/// Opens a store off the runtime's threads: it may have to replay a log.
+async fn open_store(path: PathBuf, network: NetworkId) -> Result<(Store, Restored), StartError> {
+    let shown = path.clone();
+    let opening = tokio::task::spawn_blocking(move || Store::open(&path, network));
+    match opening.await {
+        Ok(opened) => Ok(opened?),
+        // redb (4.6) panics on some damaged pages instead of returning an error.
+        Err(error) if error.is_panic() => Err(StartError::Store(StoreError::Damaged {
+            path: shown,
+            reason: "the database gave up on a page".to_owned(),
+        })),
+        Err(error) => Err(StartError::Interrupted(error)),
     }
 }
 
