@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use quorate_examples::{Log, exit, leave_on_signal, timestamp, trace_as_asked};
+use quorate_examples::{Log, StopSignals, exit, timestamp, trace_as_asked};
 use quorate_node::{Event, Node, SeedList};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -66,6 +66,7 @@ async fn run(args: Args) -> Result<(), String> {
     if let Some(data) = args.data {
         builder = builder.data(data);
     }
+    let signals = StopSignals::watch()?;
     let node = builder.spawn().await.map_err(|error| error.to_string())?;
     let port = node.address().port();
     let mut log = Log::open(format!("outputfile_peer_{port}.txt"))?;
@@ -75,7 +76,7 @@ async fn run(args: Args) -> Result<(), String> {
         node.address()
     ));
     let mut events = node.events();
-    leave_on_signal(node.clone());
+    signals.leave(node.clone());
 
     let mut ticks = interval(Duration::from_secs_f64(args.every));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -91,7 +92,7 @@ async fn run(args: Args) -> Result<(), String> {
                         is_member = true;
                         ticks.reset();
                     }
-                    Event::Evicted { .. } => is_member = false,
+                    Event::Evicted { .. } | Event::ShuttingDown => is_member = false,
                     _ => {}
                 }
                 log.line(event);

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use quorate_examples::{Log, exit, leave_on_signal, log_to_the_end, trace_as_asked};
+use quorate_examples::{
+    Log, StopSignals, exit, hush_the_opening_of_stores, log_to_the_end, trace_as_asked,
+};
 use quorate_node::{Identity, Node, SeedLine, SeedList};
 
 /// A seed of a Quorate network.
@@ -37,6 +39,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     trace_as_asked();
+    hush_the_opening_of_stores();
     exit(run(Args::parse()).await)
 }
 
@@ -50,6 +53,7 @@ async fn run(args: Args) -> Result<(), String> {
     if args.init {
         return init(&args, listen, &data, &seeds);
     }
+    let signals = StopSignals::watch()?;
     let node = Node::seed(listen, seeds.clone())
         .data(&data)
         .spawn()
@@ -64,7 +68,7 @@ async fn run(args: Args) -> Result<(), String> {
         count / 2 + 1
     ));
     let events = node.events();
-    leave_on_signal(node);
+    signals.leave(node);
     log_to_the_end(events, &mut log).await;
     Ok(())
 }

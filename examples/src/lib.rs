@@ -74,32 +74,67 @@ pub async fn log_to_the_end(mut events: Events, log: &mut Log) {
     }
 }
 
-/// Waits for Ctrl+C or SIGTERM.
-///
-/// # Errors
-/// When the signals cannot be watched.
-pub async fn told_to_stop() -> io::Result<()> {
+/// Ctrl+C and SIGTERM, watched from the moment this is made: one that comes before the node runs is not lost.
+#[derive(Debug)]
+pub struct StopSignals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
 }
 
-/// Makes the node leave on Ctrl+C or SIGTERM.
-pub fn leave_on_signal(node: Node) {
-    tokio::spawn(async move {
-        match told_to_stop().await {
-            Ok(()) => node.leave().await,
-            Err(error) => eprintln!("cannot watch for signals: {error}"),
+impl StopSignals {
+    /// Begins to watch.
+    ///
+    /// # Errors
+    /// When the signals cannot be watched.
+    pub fn watch() -> Result<Self, String> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let watch =
+                |kind| signal(kind).map_err(|error| format!("cannot watch for signals: {error}"));
+            Ok(Self {
+                interrupt: watch(SignalKind::interrupt())?,
+                terminate: watch(SignalKind::terminate())?,
+            })
         }
-    });
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// Makes the node leave at the first of them.
+    #[cfg(unix)]
+    pub fn leave(mut self, node: Node) {
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+            node.leave().await;
+        });
+    }
+
+    /// Makes the node leave at Ctrl+C.
+    #[cfg(not(unix))]
+    pub fn leave(self, node: Node) {
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                node.leave().await;
+            }
+        });
+    }
+}
+
+/// Keeps a damaged store to one line: the database panics on some damaged pages, and the node makes an error of that,
+/// which is told.
+pub fn hush_the_opening_of_stores() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().name() != Some(quorate_node::store::OPENING_THREAD) {
+            usual(info);
+        }
+    }));
 }
 
 /// Shows what the library traces, as far as `RUST_LOG` asks for it.

@@ -61,8 +61,8 @@ pub enum CertificateError {
         /// How many came.
         got: usize,
     },
-    /// A signature of no voter, while all voters are known.
-    #[error("{0} signed, but is not a voter of this electorate")]
+    /// Too few signatures of known voters, and no unmet seats that the others could sit in.
+    #[error("{0} signed, but is not a voter of this electorate, and there are too few without it")]
     NotAVoter(NodeId),
     /// A signature that is not the voter's.
     #[error("the signature of {0} does not hold for this proposal")]
@@ -85,6 +85,20 @@ pub enum CertificateError {
         /// Signers the reader has not met.
         unknown: Vec<NodeId>,
     },
+}
+
+impl CertificateError {
+    /// Whether nobody honest can hold this for true. The other errors may come of what the reader knows, or does not
+    /// know, of the voters.
+    pub const fn is_forgery(&self) -> bool {
+        !matches!(
+            self,
+            Self::Undecided { .. }
+                | Self::NotAVoter(_)
+                | Self::AnotherElectorate { .. }
+                | Self::AnotherNetwork { .. }
+        )
+    }
 }
 
 fn names(nodes: &[NodeId]) -> String {
@@ -149,28 +163,29 @@ impl Certificate {
                 got: self.votes.len(),
             });
         }
+        // Whom the reader does not know proves nothing to it, and spoils nothing either.
+        let is_known = |voter: &NodeId| electorate.contains(voter);
         let unknown: Vec<NodeId> = self
             .votes
             .keys()
-            .filter(|voter| !electorate.contains(voter))
+            .filter(|voter| !is_known(voter))
             .copied()
             .collect();
+        let got = self.votes.len() - unknown.len();
         if let Some(first) = unknown.first()
-            && unknown.len() > electorate.unmet()
+            && got + unknown.len().min(electorate.unmet()) < quorum
         {
             return Err(CertificateError::NotAVoter(*first));
         }
         self.proposal.verify(scheme)?;
         let statement = vote::statement(electorate, &self.id(), Choice::Yes);
-        // Unknown signers' signatures are checked too: a bad one is a forgery whoever they are.
-        if let Some((voter, _)) = self
-            .votes
-            .iter()
-            .find(|(voter, signature)| !scheme.verify(voter, &statement, signature))
-        {
+        let is_forged = |(voter, signature): &(&NodeId, &Signature)| {
+            // With enough known voters, the others do not matter.
+            (is_known(voter) || got < quorum) && !scheme.verify(voter, &statement, signature)
+        };
+        if let Some((voter, _)) = self.votes.iter().find(is_forged) {
             return Err(CertificateError::Signature(*voter));
         }
-        let got = self.votes.len() - unknown.len();
         if got < quorum {
             return Err(CertificateError::Undecided {
                 quorum,

@@ -82,6 +82,16 @@ pub enum ProofError {
     Departure(NodeId),
 }
 
+impl ProofError {
+    /// Whether nobody honest can hold this for true; see [`CertificateError::is_forgery`].
+    pub const fn is_forgery(&self) -> bool {
+        match self {
+            Self::Certificate(error) => error.is_forgery(),
+            Self::AnotherKind { .. } | Self::Departure(_) => true,
+        }
+    }
+}
+
 impl Proof {
     /// Whose standing it is about, and which; `None` when the certificate inside is of another kind.
     pub fn claims(&self) -> Option<(NodeId, StandingKey)> {

@@ -11,6 +11,11 @@ use quorate_gossip as gossip;
 use quorate_overlay as overlay;
 use quorate_wire::Format;
 
+use crate::protocol::FRAME_LEN_MAX;
+
+/// What a frame holds beside a payload, in bytes, rather more than less.
+const MESSAGE_OVERHEAD: usize = 4096;
+
 /// How many seeds a list may name.
 pub const SEEDS_MAX: usize = 64;
 
@@ -252,6 +257,17 @@ pub struct Options {
     pub inquiry: gossip::InquiryConfig,
     /// Whether a peer that finds itself evicted takes the next incarnation and registers again. Default yes.
     pub rejoin: bool,
+}
+
+impl Options {
+    /// The longest payload that fits a frame in this format, in bytes. JSON writes a byte as up to four.
+    pub const fn payload_limit(&self) -> usize {
+        let room = FRAME_LEN_MAX - MESSAGE_OVERHEAD;
+        match self.format {
+            Format::Bincode => room,
+            Format::Json => room / 4,
+        }
+    }
 }
 
 impl Default for Options {

@@ -54,6 +54,16 @@ pub enum StartError {
     /// An option of gossip.
     #[error("unusable option: {0}")]
     Gossip(#[from] quorate_gossip::ConfigError),
+    /// Payloads that no frame could carry.
+    #[error(
+        "unusable option: expected gossip.payload_max of at most {max} bytes in this format, got {got}"
+    )]
+    PayloadMax {
+        /// What fits.
+        max: usize,
+        /// What was asked for.
+        got: usize,
+    },
     /// TLS refuses the key.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -63,7 +73,4 @@ pub enum StartError {
     /// The store's thread.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-    /// The runtime is shutting down.
-    #[error("starting was interrupted: {0}")]
-    Interrupted(tokio::task::JoinError),
 }

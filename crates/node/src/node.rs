@@ -20,7 +20,7 @@ use crate::event::{Event, MemberInfo};
 use crate::identity::Identity;
 use crate::roles::{Peer, Reply, Request, RequestError, Role, Seed};
 use crate::runtime::{self, Asked, REQUESTS_MAX, Resources};
-use crate::store::{Restored, Store, StoreError};
+use crate::store::{OPENING_THREAD, Restored, Store, StoreError};
 use crate::transport::tls::TlsConfig;
 
 /// How many events may wait for a slow listener before the oldest are dropped and it is told so.
@@ -362,15 +362,21 @@ impl Builder<SeedKind> {
 /// Opens a store off the runtime's threads: it may have to replay a log.
 async fn open_store(path: PathBuf, network: NetworkId) -> Result<(Store, Restored), StartError> {
     let shown = path.clone();
-    let opening = tokio::task::spawn_blocking(move || Store::open(&path, network));
-    match opening.await {
+    let (sender, opened) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(OPENING_THREAD.to_owned())
+        .spawn(move || {
+            // Nobody waits any more: the store is closed again.
+            let _taken = sender.send(Store::open(&path, network));
+        })
+        .map_err(StartError::Thread)?;
+    match opened.await {
         Ok(opened) => Ok(opened?),
-        // redb (4.6) panics on some damaged pages instead of returning an error.
-        Err(error) if error.is_panic() => Err(StartError::Store(StoreError::Damaged {
+        // The thread ended without a word, which only a panic explains.
+        Err(_) => Err(StartError::Store(StoreError::Damaged {
             path: shown,
             reason: "the database gave up on a page".to_owned(),
         })),
-        Err(error) => Err(StartError::Interrupted(error)),
     }
 }
 

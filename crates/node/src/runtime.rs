@@ -13,7 +13,6 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::Sender as StoreSender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -29,7 +28,7 @@ use crate::event::Event;
 use crate::roles::{
     ConnId, DialError, DialId, Frame, Output, Reply, Request, RequestId, Role, WriteId,
 };
-use crate::store::Stored;
+use crate::store::Writer;
 use crate::transport::connection::{Connection, INBOX_BYTES_MAX, Incoming};
 use crate::transport::dial::{self, Secured};
 use crate::transport::ping::ping;
@@ -58,11 +57,8 @@ pub(crate) struct Resources {
     pub(crate) requests: mpsc::Receiver<Asked>,
     pub(crate) events: broadcast::Sender<Event>,
     /// Without a store, writes are durable as far as this node cares.
-    pub(crate) store: Option<(Writes, mpsc::UnboundedReceiver<Written>)>,
+    pub(crate) store: Option<(Writer, mpsc::UnboundedReceiver<Written>)>,
 }
-
-/// Where writes go.
-pub(crate) type Writes = StoreSender<(WriteId, Stored)>;
 
 /// A write's end.
 pub(crate) type Written = (WriteId, Result<(), String>);
@@ -85,7 +81,7 @@ struct Runtime<R> {
     next_conn: u64,
     next_request: u64,
     events: broadcast::Sender<Event>,
-    writes: Option<Writes>,
+    writer: Option<Writer>,
     inbox: Arc<Semaphore>,
     incoming: mpsc::UnboundedSender<Incoming>,
     opened: mpsc::UnboundedSender<Opened>,
@@ -106,8 +102,8 @@ pub(crate) async fn run<R: Role>(role: R, resources: Resources) {
     let (incoming, mut arrivals) = mpsc::unbounded_channel();
     let (opened, mut openings) = mpsc::unbounded_channel();
     let listening = tokio::spawn(listen(listener, tls.clone(), opened.clone())).abort_handle();
-    let (writes, mut written) = match store {
-        Some((writes, written)) => (Some(writes), Some(written)),
+    let (writer, mut written) = match store {
+        Some((writer, written)) => (Some(writer), Some(written)),
         None => (None, None),
     };
     let mut runtime = Runtime {
@@ -121,7 +117,7 @@ pub(crate) async fn run<R: Role>(role: R, resources: Resources) {
         next_conn: 0,
         next_request: 0,
         events,
-        writes,
+        writer,
         inbox: Arc::new(Semaphore::new(INBOX_BYTES_MAX)),
         incoming,
         opened,
@@ -260,8 +256,8 @@ impl<R: Role> Runtime<R> {
                         self.role.handle_closed(conn, "closed by this node", now());
                     }
                 }
-                Output::Write { write, stored } => match &self.writes {
-                    Some(writes) if writes.send((write, stored)).is_ok() => {}
+                Output::Write { write, stored } => match &self.writer {
+                    Some(writer) if writer.sender.send((write, stored)).is_ok() => {}
                     Some(_) => {
                         let gone = Err("the store's thread has ended".to_owned());
                         self.role.handle_written(write, gone, now());
@@ -331,6 +327,11 @@ impl<R: Role> Runtime<R> {
         };
         if timeout(LAST_WORDS_MAX, all).await.is_err() {
             debug!("some connections did not take the last words in time");
+        }
+        if let Some(Writer { sender, thread }) = self.writer.take() {
+            drop(sender);
+            // What was handed over is written, and the file free, before the node has stopped.
+            let _joined = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }
 }

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 
 use quorate_consensus::council::Durable;
 use quorate_consensus::{NetworkId, NodeId, Proof, Vote};
@@ -35,6 +36,10 @@ const SEATS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("seats");
 
 /// Votes opened so long before the newest are not needed: every clock's voting window has closed, with a wide margin.
 const VOTES_KEPT_MS: u64 = 3_600_000;
+
+/// The thread that opens stores. The database (redb 4.6) panics on some damaged pages instead of returning an error; on
+/// this thread that is caught and becomes [`StoreError::Damaged`].
+pub const OPENING_THREAD: &str = "quorate-store-opening";
 
 /// What a seed makes durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +124,15 @@ pub struct Store {
     database: Database,
 }
 
+/// The writing thread of a store.
+#[derive(Debug)]
+pub struct Writer {
+    /// Where writes go.
+    pub sender: Sender<(WriteId, Stored)>,
+    /// The thread.
+    pub thread: JoinHandle<()>,
+}
+
 impl Store {
     /// Opens a store, or creates it, and reads what it holds.
     ///
@@ -164,19 +178,20 @@ impl Store {
         std::fs::rename(&fresh, path).map_err(|error| io_error(path, &error))
     }
 
-    /// Starts the writing thread. Each write is answered by a call of `done`, in order.
+    /// Starts the writing thread. Each write is answered by a call of `done`, in order. The thread ends, and the file is
+    /// free, when the sender is dropped and all is written.
     ///
     /// # Errors
     /// When the thread cannot be started.
     pub fn spawn_writer(
         self,
         done: impl Fn(WriteId, Result<(), String>) + Send + 'static,
-    ) -> io::Result<Sender<(WriteId, Stored)>> {
+    ) -> io::Result<Writer> {
         let (sender, receiver) = channel();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("quorate-store".to_owned())
             .spawn(move || self.write_all(&receiver, done))?;
-        Ok(sender)
+        Ok(Writer { sender, thread })
     }
 
     fn write_all(

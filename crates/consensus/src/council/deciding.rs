@@ -157,10 +157,11 @@ impl Council {
     /// Closes what a new standing has decided or overtaken.
     pub(super) fn settle(&mut self, node: NodeId, key: StandingKey, proof: &Arc<Proof>) {
         let is_overtaken = |proposal: &Proposal| match proposal {
-            // Once is enough, whoever reported.
-            Proposal::Evict(report) if key.standing == Standing::Evicted => {
+            // Once is enough, whoever reported, and whichever attempt was faster.
+            Proposal::Evict(report) if key.standing >= Standing::Evicted => {
                 report.incarnation <= key.incarnation
             }
+            Proposal::Admit(record) => record.incarnation <= key.incarnation,
             _ => claimed_key(proposal).is_some_and(|claimed| claimed <= key),
         };
         let overtaken: Vec<ProposalId> = self

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::matter::{Matter, Own};
 use super::remembered::Remembered;
-use super::{Council, Output, ProposeError, claimed_key};
+use super::{Council, Output, ProposeError};
 use crate::id::ProposalId;
 use crate::proposal::Proposal;
 use crate::roster::{Standing, StandingKey};
@@ -86,10 +86,12 @@ impl Council {
     pub(super) fn check_standing(&self, proposal: &Proposal) -> Result<(), ProposeError> {
         let entry = self.roster.get(&proposal.subject());
         match proposal {
-            Proposal::Admit(_) => {
-                let claimed = claimed_key(proposal);
+            Proposal::Admit(record) => {
+                // A life is entered by one record: whoever signed another for it is a process that does not remember
+                // the first, and takes the next life.
+                let is_settled = |key: &StandingKey| key.incarnation >= record.incarnation;
                 match entry {
-                    Some(entry) if Some(entry.key) >= claimed => {
+                    Some(entry) if is_settled(&entry.key) => {
                         Err(ProposeError::Settled(entry.proof.clone()))
                     }
                     _ => Ok(()),

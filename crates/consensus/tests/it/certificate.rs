@@ -40,7 +40,7 @@ proptest! {
             Err(CertificateError::TooManySignatures { seats: seats.len(), got: signers.len() })
         } else if signers.len() < quorum {
             Err(CertificateError::TooFew { quorum, got: signers.len() })
-        } else if unknown.len() > unmet {
+        } else if known + unknown.len().min(unmet) < quorum {
             Err(CertificateError::NotAVoter(unknown[0]))
         } else if known < quorum {
             Err(CertificateError::Undecided { quorum, got: known, unknown })
@@ -148,11 +148,8 @@ fn a_strangers_extra_signature_does_not_outlive_the_first_reader() {
     )
     .unwrap();
     let padded = certificate(&everyone, &admission(50), [1, 2, 99]);
-    // One who knows every voter sees the stranger at once; one who does not might take it for voter 3.
-    assert_eq!(
-        padded.verify(&everyone, &Unproven),
-        Err(CertificateError::NotAVoter(node(99)))
-    );
+    // Two voters signed, whoever else did: a reader who mistakes one voter still lives by the others.
+    assert_eq!(padded.verify(&everyone, &Unproven), Ok(()));
     for padded in [
         Proof::Admission(padded.clone()),
         departure(padded),

@@ -9,7 +9,7 @@ mod fitting;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use quorate_consensus::{NetworkId, NodeId, Now};
+use quorate_consensus::{NetworkId, NodeId, Now, Proof};
 use quorate_wire::Format;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -24,6 +24,12 @@ const SIMULTANEOUS: Duration = Duration::from_secs(2);
 
 /// How long a connection for one question may stay.
 const ERRAND_MAX: Duration = Duration::from_secs(15);
+
+/// Of how many nodes the last refusal is remembered.
+const TOLD_MAX: usize = 1024;
+
+/// How long the same refusal of the same node is not told again.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 /// Silent for so many pings, a session is dead.
 const PINGS_MISSED_MAX: u32 = 5;
@@ -86,13 +92,23 @@ pub struct Connections {
     dials: BTreeMap<DialId, Dial>,
     next_dial: u64,
     rng: ChaCha8Rng,
+    /// The last refusal told of each node, and when.
+    told: BTreeMap<NodeId, (bool, String, Instant)>,
+    now: Instant,
     /// What `poll_timeout` last promised, to notice that this node itself ran late.
     due: Option<Instant>,
 }
 
 impl Connections {
     /// None yet. `seed` feeds the nonces.
-    pub fn new(me: NodeId, role: RoleKind, seeds: &SeedList, options: &Options, seed: u64) -> Self {
+    pub fn new(
+        me: NodeId,
+        role: RoleKind,
+        seeds: &SeedList,
+        options: &Options,
+        seed: u64,
+        now: Now,
+    ) -> Self {
         Self {
             me,
             role,
@@ -106,6 +122,8 @@ impl Connections {
             dials: BTreeMap::new(),
             next_dial: 0,
             rng: ChaCha8Rng::seed_from_u64(seed),
+            told: BTreeMap::new(),
+            now: now.instant,
             due: None,
         }
     }
@@ -186,6 +204,7 @@ impl Connections {
         now: Now,
         out: &mut Outbox,
     ) -> Option<Purpose> {
+        self.now = now.instant;
         let purpose = match dial.map(|dial| self.dials.remove(&dial)) {
             None => None,
             Some(Some(dial)) => Some(dial.purpose),
@@ -244,6 +263,7 @@ impl Connections {
         now: Now,
         out: &mut Outbox,
     ) -> Option<Ready> {
+        self.now = now.instant;
         let conn = self.conns.get_mut(&id)?;
         conn.heard = now.instant;
         if conn.role.is_some() {
@@ -317,26 +337,23 @@ impl Connections {
         now: Now,
         out: &mut Outbox,
     ) -> Option<(Purpose, NodeId, Message)> {
+        self.now = now.instant;
         let conn = self.conns.get_mut(&id)?;
         conn.heard = now.instant;
         match message {
             Message::Goodbye(goodbye) => {
                 // Unlike the ends that every connection comes to, these are worth telling.
-                let is_refusal = !matches!(
-                    goodbye,
-                    Goodbye::Leaving | Goodbye::Done | Goodbye::Duplicate
-                );
-                let remote = conn.party();
-                if is_refusal {
-                    let reason = goodbye.to_string();
-                    out.event(Event::Refused {
-                        remote,
-                        by_us: false,
-                        reason,
-                    });
-                }
+                let is_refusal = match &goodbye {
+                    Goodbye::Leaving | Goodbye::Done | Goodbye::Duplicate => false,
+                    Goodbye::NotAMember(proof) => !matches!(**proof, Proof::Departure(_)),
+                    _ => true,
+                };
                 conn.goodbye = Some(goodbye.clone());
-                Some((conn.purpose?, conn.remote, Message::Goodbye(goodbye)))
+                let (purpose, from, party) = (conn.purpose, conn.remote, conn.party());
+                if is_refusal {
+                    self.tell_refusal(party, false, &goodbye, out);
+                }
+                Some((purpose?, from, Message::Goodbye(goodbye)))
             }
             Message::Probe { nonce } if conn.role.is_some() => {
                 out.send(id, Message::Echo { nonce, record });
@@ -362,13 +379,36 @@ impl Connections {
     /// As [`close`](Self::close), and tells the application whom it refused and why.
     pub fn refuse(&mut self, id: ConnId, goodbye: Goodbye, out: &mut Outbox) {
         if let Some(conn) = self.conns.get(&id) {
-            out.event(Event::Refused {
-                remote: conn.party(),
-                by_us: true,
-                reason: goodbye.to_string(),
-            });
+            let party = conn.party();
+            self.tell_refusal(party, true, &goodbye, out);
             self.close(id, goodbye, out);
         }
+    }
+
+    /// Tells of a refusal. One that only says how the two are set up is not told again and again while the other end keeps
+    /// trying.
+    fn tell_refusal(&mut self, remote: Party, by_us: bool, goodbye: &Goodbye, out: &mut Outbox) {
+        let reason = goodbye.to_string();
+        let is_lasting = matches!(
+            goodbye,
+            Goodbye::Mismatch(_) | Goodbye::Undecided(_) | Goodbye::Busy
+        );
+        let is_told = |(by, why, at): &(bool, String, Instant)| {
+            *by == by_us && *why == reason && self.now.saturating_duration_since(*at) < TOLD_AGAIN
+        };
+        if is_lasting && self.told.get(&remote.id).is_some_and(is_told) {
+            return;
+        }
+        if self.told.len() >= TOLD_MAX {
+            self.told.clear();
+        }
+        self.told
+            .insert(remote.id, (by_us, reason.clone(), self.now));
+        out.event(Event::Refused {
+            remote,
+            by_us,
+            reason,
+        });
     }
 
     /// The other end broke the protocol.
@@ -383,6 +423,7 @@ impl Connections {
 
     /// Deadlines and pings that are due. Returns the sessions found dead, which are closed.
     pub fn handle_timeout(&mut self, now: Now, out: &mut Outbox) -> Vec<(ConnId, Conn)> {
+        self.now = now.instant;
         self.forgive_own_lateness(now.instant);
         let mut dead = Vec::new();
         let mut pings = Vec::new();
@@ -464,11 +505,17 @@ impl Connections {
 }
 
 impl Conn {
-    /// The other end, by the address of the connection.
+    /// The other end, by the address of the connection. That of an accepted one is a passing port, so the key is named
+    /// with it.
     pub fn party(&self) -> Party {
+        let address = if self.dialed {
+            self.address.clone()
+        } else {
+            format!("{} ({})", self.address, self.remote.short())
+        };
         Party {
             id: self.remote,
-            address: Some(self.address.clone()),
+            address: Some(address),
         }
     }
 

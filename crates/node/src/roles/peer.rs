@@ -87,6 +87,10 @@ impl Peer {
     ) -> Result<Self, StartError> {
         let me = signer.id();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (max, got) = (options.payload_limit(), options.gossip.payload_max);
+        if got > max {
+            return Err(StartError::PayloadMax { max, got });
+        }
         let electorate = seeds.electorate()?;
         let count = electorate.seats().len();
         // The endpoints' form is checked here, once, so that signing records cannot fail later.
@@ -95,7 +99,7 @@ impl Peer {
             me,
             network: seeds.network(),
             roster: Roster::new(),
-            connections: Connections::new(me, RoleKind::Peer, seeds, &options, rng.next_u64()),
+            connections: Connections::new(me, RoleKind::Peer, seeds, &options, rng.next_u64(), now),
             seats: Seats::new(
                 Purpose::Register,
                 count,

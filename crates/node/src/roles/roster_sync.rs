@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use quorate_consensus::{BUCKETS, NodeId, Proof, Roster, StandingKey};
+use quorate_consensus::{BUCKETS, NodeId, Proof, Proposal, Roster, StandingKey, Testimony};
 
 use crate::protocol::{LIST_MAX, RosterMessage};
 
-/// How many proofs go into one message: at some 700 bytes each, well under the frame limit even with many signatures.
-const PROOFS_PER_MESSAGE: usize = 128;
+/// How much goes into one message, in bytes as [`weight`] counts them: JSON takes up to three times as many, which is
+/// under the frame limit still.
+const MESSAGE_WEIGHT: usize = 256 * 1024;
 
 /// What to say first, to start a comparison.
 pub fn begin(roster: &Roster) -> RosterMessage {
@@ -63,6 +64,8 @@ pub fn answer(
                     nodes.len()
                 ));
             }
+            // Asked for twice in one message, it is sent once.
+            let nodes: BTreeSet<NodeId> = nodes.into_iter().collect();
             Ok((proofs(roster, nodes), Vec::new()))
         }
         RosterMessage::Proofs(proofs) => {
@@ -128,13 +131,39 @@ fn compare(
 }
 
 fn proofs(roster: &Roster, nodes: impl IntoIterator<Item = NodeId>) -> Vec<RosterMessage> {
-    let proofs: Vec<Arc<Proof>> = nodes
-        .into_iter()
-        .filter_map(|node| roster.get(&node))
-        .map(|entry| entry.proof.clone())
-        .collect();
-    let messages = proofs.chunks(PROOFS_PER_MESSAGE);
+    let mut messages = Vec::new();
+    let (mut some, mut total) = (Vec::new(), 0);
+    for entry in nodes.into_iter().filter_map(|node| roster.get(&node)) {
+        let weight = weight(&entry.proof);
+        if !some.is_empty() && (total + weight > MESSAGE_WEIGHT || some.len() >= LIST_MAX) {
+            messages.push(RosterMessage::Proofs(std::mem::take(&mut some)));
+            total = 0;
+        }
+        some.push(entry.proof.clone());
+        total += weight;
+    }
+    if !some.is_empty() {
+        messages.push(RosterMessage::Proofs(some));
+    }
     messages
-        .map(|some| RosterMessage::Proofs(some.to_vec()))
-        .collect()
+}
+
+/// About how many bytes a proof takes, rather more than less: its keys and signatures, and every text at its length.
+fn weight(proof: &Proof) -> usize {
+    const SIGNED: usize = 32 + 64 + 4;
+    let certificate = proof.certificate();
+    let content = match &certificate.proposal {
+        Proposal::Admit(record) => record
+            .endpoints
+            .iter()
+            .map(|endpoint| endpoint.len() + 4)
+            .sum(),
+        Proposal::Evict(report) => {
+            let of_testimony = |testimony: &Testimony| testimony.cause.len() + 3 * SIGNED;
+            let testimonies: usize = report.testimonies.iter().map(of_testimony).sum();
+            testimonies + report.endpoint.len() + 34 * report.silent.len()
+        }
+        Proposal::Motion(motion) => motion.topic.len() + motion.body.len(),
+    };
+    content + 4 * SIGNED + SIGNED * certificate.votes.len()
 }

@@ -96,8 +96,11 @@ impl Seed {
         let mut electorate = seeds.electorate()?;
         electorate.bind(own, me)?;
         for (seat, id) in &restored.seats {
-            // A line that is gone from the list binds nothing; one that pins another identity now is told.
-            if let Some(seat) = seeds.position(seat) {
+            // A line that is gone from the list binds nothing, and one that pins an identity binds that one.
+            if let Some(seat) = seeds
+                .position(seat)
+                .filter(|seat| seeds.lines()[*seat].pin.is_none())
+            {
                 electorate.bind(seat, *id)?;
             }
         }
@@ -115,8 +118,17 @@ impl Seed {
         for (opened_ms, vote) in restored.votes {
             council.restore_vote(opened_ms, vote);
         }
+        let mut out = Outbox::default();
         for proof in restored.proofs {
-            council.restore_proof(proof)?;
+            match council.restore_proof(proof) {
+                // Signed by a seed that was replaced meanwhile, say: the other seeds have a proof that can be judged.
+                Err(error) if !error.is_forgery() => {
+                    out.event(Event::StoreFailed(format!(
+                        "a stored proof cannot be judged: {error}"
+                    )));
+                }
+                restored => restored?,
+            }
         }
         // Everybody lost the session when this seed went down: time to come back before anyone is missed.
         let missed_at = now.instant + options.orphan_after + options.redial.1 * 2;
@@ -127,7 +139,7 @@ impl Seed {
             .collect();
         let mut this = Self {
             me,
-            connections: Connections::new(me, RoleKind::Seed, seeds, &options, rng.next_u64()),
+            connections: Connections::new(me, RoleKind::Seed, seeds, &options, rng.next_u64(), now),
             seats: Seats::new(
                 Purpose::Link,
                 count,
@@ -152,7 +164,7 @@ impl Seed {
             options,
             signer,
             scheme,
-            out: Outbox::default(),
+            out,
         };
         if restored.seats.iter().all(|(_, id)| *id != me) {
             let address = this.address.clone();

@@ -43,7 +43,7 @@ fn the_same_with_real_signatures() {
     assert_eq!(certificate.verify(&net.electorate, &Ed25519), Ok(()));
     assert!(net.council(2).roster().member(&candidate.id()).is_some());
 
-    let mut forged = record(&candidate, 1, 2, START_MS);
+    let mut forged = record(&candidate, 2, 1, START_MS);
     forged.endpoints = vec!["elsewhere.example:1".to_owned()];
     assert!(matches!(
         net.propose(0, &Proposal::Admit(forged)),

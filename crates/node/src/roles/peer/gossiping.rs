@@ -157,6 +157,10 @@ impl Peer {
                         self.gossip
                             .handle_checked(check, Verdict::Ignore, now.instant);
                     }
+                    Err(error) if !error.is_forgery() => {
+                        self.gossip
+                            .handle_checked(check, Verdict::Reject, now.instant);
+                    }
                     Err(_) => self.reject(check, from, "a proof that proves nothing", now),
                 },
                 Err(_) => self.reject(check, from, "a proof that cannot be read", now),

@@ -35,7 +35,7 @@ impl Peer {
         for proof in proofs {
             match self.merge(proof, from, true, now) {
                 Ok(_) => {}
-                Err(error) if council::is_undecided(&error) => {}
+                Err(error) if !error.is_forgery() => {}
                 Err(error) => {
                     let goodbye =
                         Goodbye::Misbehaved(format!("a proof that proves nothing: {error}"));
@@ -158,6 +158,8 @@ impl Peer {
             entry.proof.certificate().votes.len(),
             self.electorate.quorum(),
         );
+        let opened_ms = entry.proof.certificate().proposal.opened_ms();
+        let is_recent = now.unix_ms.saturating_sub(opened_ms) <= NEWS_MAX_AGE_MS;
         match entry.key.standing {
             Standing::Admitted => {
                 if node != self.me {
@@ -173,26 +175,28 @@ impl Peer {
             }
             Standing::Evicted => {
                 self.forget_member(node, Goodbye::NotAMember(entry.proof.clone()), now);
-                self.out.event(Event::DeadConfirmed {
-                    member,
-                    incarnation: entry.key.incarnation,
-                    votes,
-                    quorum,
-                });
+                if was.is_some() || is_recent {
+                    self.out.event(Event::DeadConfirmed {
+                        member,
+                        incarnation: key.incarnation,
+                        votes,
+                        quorum,
+                    });
+                }
             }
             Standing::Left => {
                 self.forget_member(node, Goodbye::NotAMember(entry.proof.clone()), now);
-                self.out.event(Event::Left(member));
+                // Of members that left before this one came there is nothing to tell.
+                if was.is_some() {
+                    self.out.event(Event::Left(member));
+                }
             }
         }
         if node == self.me {
             self.own_standing_changed(&entry, now);
         }
-        let age_ms = now
-            .unix_ms
-            .saturating_sub(entry.proof.certificate().proposal.opened_ms());
         // A departure is dated by the admission it ends, so its age says nothing.
-        if spread && (age_ms <= NEWS_MAX_AGE_MS || key.standing == Standing::Left) {
+        if spread && (is_recent || key.standing == Standing::Left) {
             self.publish_standing(&entry.proof, now);
         }
         self.judge_strangers(now);

@@ -145,7 +145,7 @@ impl Seed {
     /// A proof from anybody: worth what it proves. One that cannot be judged yet comes again by comparison.
     pub(super) fn handle_proof(&mut self, conn: ConnId, proof: Arc<Proof>) {
         match self.council.handle_proof(proof) {
-            Err(error) if !council::is_undecided(&error) => {
+            Err(error) if error.is_forgery() => {
                 self.connections.misbehaved(
                     conn,
                     format!("a proof that proves nothing: {error}"),

@@ -1,0 +1,24 @@
+//! The crate from outside, over real sockets on free ports: a file per behaviour.
+
+#[cfg(test)]
+mod application;
+#[cfg(test)]
+mod forgeries;
+#[cfg(test)]
+mod forging;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod input;
+#[cfg(test)]
+mod liveness;
+#[cfg(test)]
+mod net;
+#[cfg(test)]
+mod passports;
+#[cfg(test)]
+mod raw;
+#[cfg(test)]
+mod roles;
+#[cfg(test)]
+mod talk;

@@ -1,0 +1,587 @@
+//! The pure roles under any inputs: they never panic, never spin, and stay within their bounds.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use quorate_node::consensus::{
+    CAUSE_LEN_MAX, Certificate, Choice, DeadReport, Electorate, Finding, Inquiry, NodeId, Now,
+    Proof, Proposal, Record, Roster, SILENT_MAX, TESTIMONIES_MAX, Testimony, Unproven, Vote,
+};
+use quorate_node::protocol::{FRAME_LEN_MAX, Hello, Message, Purpose, RoleKind, RosterMessage};
+use quorate_node::roles::{
+    ConnId, DialError, DialId, Frame, Output, Peer, Request, RequestId, Role, Seed, WriteId,
+    roster_sync,
+};
+use quorate_node::store::Restored;
+use quorate_node::{Event, Options, SeedLine, SeedList};
+use quorate_wire::Format;
+
+use crate::fuzz::{START_MS, certify, hello, message, node, purpose, role, seeds, signer_of};
+
+/// More outputs than this after one input are no answer but a flood.
+const OUTPUTS_MAX: usize = 5_000;
+
+/// So often may a timeout be due at once and be due again.
+const SPINS_MAX: usize = 50;
+
+/// One thing that happens to a role.
+#[derive(Debug, Clone)]
+enum Input {
+    /// Somebody connects, and says a hello that fits.
+    Arrive(NodeId, Purpose),
+    /// Somebody connects, and says nothing yet.
+    Accept(NodeId),
+    /// A dial is answered by whom it was for, or by another, and hellos are exchanged or not.
+    Answer(usize, Option<NodeId>, bool),
+    Fail(usize, bool),
+    Hello(usize, Purpose, RoleKind),
+    Say(usize, Box<Message>),
+    /// What only a node that listens could say: an echo of the last nonce, an answer to the last question, a
+    /// certificate of the record that was last put forward.
+    Echo(usize),
+    Testify(usize, bool),
+    Admit(usize),
+    Evict(usize),
+    Close(usize),
+    Wait(u64),
+    /// The process stood still.
+    Pause(u64),
+    Written(bool),
+    Ask(Request),
+}
+
+fn input() -> BoxedStrategy<Input> {
+    let place = || any::<usize>();
+    let request = prop_oneof![
+        4 => vec(any::<u8>(), 0..40).prop_map(|payload| Request::Broadcast(payload.into())),
+        2 => Just(Request::Members),
+        2 => Just(Request::Neighbors),
+        1 => Just(Request::Leave),
+    ];
+    prop_oneof![
+        10 => (node(), purpose()).prop_map(|(node, purpose)| Input::Arrive(node, purpose)),
+        1 => node().prop_map(Input::Accept),
+        10 => (place(), proptest::option::weighted(0.1, node()), prop::bool::weighted(0.9))
+            .prop_map(|(dial, who, hello)| Input::Answer(dial, who, hello)),
+        3 => (place(), any::<bool>()).prop_map(|(dial, wrong)| Input::Fail(dial, wrong)),
+        1 => (place(), purpose(), role()).prop_map(|(conn, purpose, role)| Input::Hello(conn, purpose, role)),
+        30 => (place(), message()).prop_map(|(conn, message)| Input::Say(conn, Box::new(message))),
+        5 => place().prop_map(Input::Echo),
+        3 => (place(), any::<bool>()).prop_map(|(conn, lives)| Input::Testify(conn, lives)),
+        5 => place().prop_map(Input::Admit),
+        1 => place().prop_map(Input::Evict),
+        3 => place().prop_map(Input::Close),
+        8 => prop_oneof![0..50_u64, 0..3000_u64, 0..70_000_u64].prop_map(Input::Wait),
+        1 => (0..100_000_u64).prop_map(Input::Pause),
+        6 => prop::bool::weighted(0.9).prop_map(Input::Written),
+        2 => request.prop_map(Input::Ask),
+    ]
+    .boxed()
+}
+
+/// Drives a role as the runtime does, in virtual time.
+struct Driver<R> {
+    role: R,
+    kind: RoleKind,
+    now: Now,
+    conns: Vec<(ConnId, NodeId)>,
+    dials: Vec<(DialId, Option<NodeId>, Purpose)>,
+    writes: Vec<WriteId>,
+    next: u64,
+    has_ended: bool,
+    nonce: u64,
+    question: Option<Inquiry>,
+    record: Option<Record>,
+    admitted: Vec<NodeId>,
+    replies: usize,
+    asked: usize,
+}
+
+impl<R: Role> Driver<R> {
+    fn new(role: R, kind: RoleKind, now: Now) -> Self {
+        let mut this = Self {
+            role,
+            kind,
+            now,
+            conns: Vec::new(),
+            dials: Vec::new(),
+            writes: Vec::new(),
+            next: 0,
+            has_ended: false,
+            nonce: 0,
+            question: None,
+            record: None,
+            admitted: Vec::new(),
+            replies: 0,
+            asked: 0,
+        };
+        this.drain();
+        this
+    }
+
+    /// Carries out what the role wants, until it wants no more.
+    fn drain(&mut self) {
+        for count in 0.. {
+            assert!(count < OUTPUTS_MAX, "{OUTPUTS_MAX} outputs after one input");
+            let Some(output) = self.role.poll_output() else {
+                break;
+            };
+            match output {
+                Output::Dial { dial, expect, .. } => {
+                    self.dials.push((dial, expect, Purpose::Probe))
+                }
+                Output::CancelDial(dial) => self.dials.retain(|(other, ..)| *other != dial),
+                Output::Accept(conn) => {
+                    assert!(self.is_open(conn), "{conn} was accepted after its end")
+                }
+                Output::Send { to, frame } => {
+                    assert!(!to.is_empty());
+                    self.note(&frame);
+                }
+                Output::Close(conn) => {
+                    // A role may close what the other end has closed meanwhile.
+                    if self.is_open(conn) {
+                        self.conns.retain(|(other, _)| *other != conn);
+                        self.role
+                            .handle_closed(conn, "closed by this node", self.now);
+                    }
+                }
+                Output::Write { write, .. } => self.writes.push(write),
+                Output::Event(event) => {
+                    // An event can be told to a person.
+                    assert!(!event.to_string().is_empty());
+                    if let Event::Admitted { member, .. } = event {
+                        self.admitted.push(member.id);
+                    }
+                }
+                Output::Reply(..) => self.replies += 1,
+                Output::Exit => self.has_ended = true,
+            }
+        }
+    }
+
+    fn is_open(&self, conn: ConnId) -> bool {
+        self.conns.iter().any(|(other, _)| *other == conn)
+    }
+
+    /// What a listener would remember of what the role says; and all of it fits into a frame.
+    fn note(&mut self, frame: &Frame) {
+        let len = match frame {
+            Frame::Hello(hello) => Format::Json.encode(hello).unwrap().len(),
+            Frame::Message(message) => Format::Bincode.encode(message).unwrap().len(),
+        };
+        assert!(len <= FRAME_LEN_MAX, "a frame of {len} bytes");
+        match frame {
+            Frame::Message(Message::Probe { nonce }) => self.nonce = *nonce,
+            Frame::Message(Message::SuspectRequest { inquiry, .. }) => {
+                self.question = Some(*inquiry)
+            }
+            Frame::Message(Message::RegisterRequest(record)) => self.record = Some(record.clone()),
+            Frame::Hello(hello) => {
+                if let Some(dial) = self.dials.last_mut() {
+                    dial.2 = hello.purpose;
+                }
+            }
+            Frame::Message(_) => {}
+        }
+    }
+
+    fn connect(&mut self, dial: Option<DialId>, who: NodeId) -> ConnId {
+        let conn = ConnId(self.next);
+        self.next += 1;
+        self.conns.push((conn, who));
+        self.role
+            .handle_connected(conn, dial, who, "127.0.0.1:6000", self.now);
+        conn
+    }
+
+    fn say(&mut self, place: usize, frame: Frame) {
+        if let Some((conn, _)) = pick(&self.conns, place) {
+            self.role.handle_frame(conn, frame, self.now);
+        }
+    }
+
+    /// What a node of this key would say of itself for a purpose.
+    fn greeting(&self, who: NodeId, purpose: Purpose) -> Hello {
+        let is_seed = (1..=3).any(|number| who == NodeId::from(number));
+        let role = match (purpose, self.kind) {
+            (Purpose::Link, kind) => kind,
+            (Purpose::Register, RoleKind::Seed) => RoleKind::Peer,
+            (Purpose::Register, RoleKind::Peer) => RoleKind::Seed,
+            _ if is_seed => RoleKind::Seed,
+            _ => RoleKind::Peer,
+        };
+        hello(purpose, role)
+    }
+
+    fn step(&mut self, input: Input) {
+        match input {
+            Input::Arrive(who, purpose) => {
+                let conn = self.connect(None, who);
+                self.drain();
+                if self.is_open(conn) {
+                    let greeting = self.greeting(who, purpose);
+                    self.role
+                        .handle_frame(conn, Frame::Hello(greeting), self.now);
+                    self.drain();
+                }
+                // A link begins with a passport.
+                if self.is_open(conn) && purpose == Purpose::Link {
+                    let passport = Message::Passport(admission(who, 1, START_MS));
+                    self.role
+                        .handle_frame(conn, Frame::Message(passport), self.now);
+                }
+            }
+            Input::Accept(who) => {
+                self.connect(None, who);
+            }
+            Input::Answer(place, who, says_hello) => {
+                let Some((dial, expect, _)) = pick(&self.dials, place) else {
+                    return;
+                };
+                let who = expect.or(who).unwrap_or(NodeId::from(4));
+                let index = self.dials.iter().position(|(other, ..)| *other == dial);
+                // Kept last, so that the hello it sends tells what it was for.
+                let entry = self.dials.remove(index.unwrap());
+                self.dials.push(entry);
+                let conn = self.connect(Some(dial), who);
+                self.drain();
+                let purpose = self
+                    .dials
+                    .iter()
+                    .find(|(other, ..)| *other == dial)
+                    .map(|(.., purpose)| *purpose);
+                self.dials.retain(|(other, ..)| *other != dial);
+                if let Some(purpose) = purpose.filter(|_| says_hello && self.is_open(conn)) {
+                    let greeting = self.greeting(who, purpose);
+                    self.role
+                        .handle_frame(conn, Frame::Hello(greeting), self.now);
+                }
+            }
+            Input::Fail(place, is_wrong) => {
+                let Some((dial, expect, _)) = pick(&self.dials, place) else {
+                    return;
+                };
+                self.dials.retain(|(other, ..)| *other != dial);
+                let error = match expect {
+                    Some(expected) if is_wrong => DialError::WrongIdentity {
+                        address: "127.0.0.1:6000".to_owned(),
+                        expected,
+                        found: NodeId::from(9),
+                    },
+                    _ => DialError::Unreachable("refused".to_owned()),
+                };
+                self.role.handle_dial_failed(dial, error, self.now);
+            }
+            Input::Hello(place, purpose, role) => {
+                self.say(place, Frame::Hello(hello(purpose, role)))
+            }
+            Input::Say(place, message) => self.say(place, Frame::Message(*message)),
+            Input::Echo(place) => {
+                let record = self.record.as_ref().map(Record::hash);
+                let nonce = self.nonce;
+                self.say(place, Frame::Message(Message::Echo { nonce, record }));
+            }
+            Input::Testify(place, lives) => {
+                if let (Some(inquiry), Some((_, witness))) =
+                    (self.question, pick(&self.conns, place))
+                {
+                    let finding = if lives {
+                        Finding::Alive
+                    } else {
+                        Finding::Unreachable
+                    };
+                    let testimony = Testimony::sign(&signer_of(witness), inquiry, finding, "");
+                    self.say(place, Frame::Message(Message::SuspectResponse(testimony)));
+                }
+            }
+            Input::Admit(place) => {
+                let proof = match self.record.clone() {
+                    Some(record) => {
+                        Arc::new(Proof::Admission(certify(Proposal::Admit(record), [1, 2])))
+                    }
+                    None => admission(NodeId::from(4 + (place % 6) as u64), 1, self.now.unix_ms),
+                };
+                self.say(
+                    place,
+                    Frame::Message(Message::Roster(RosterMessage::Proofs(vec![proof]))),
+                );
+            }
+            Input::Evict(place) => {
+                let suspect = pick(&self.admitted, place).unwrap_or(NodeId::from(5));
+                let inquiry = Inquiry {
+                    network: seeds().network(),
+                    suspect,
+                    incarnation: 1,
+                    attempt: 1,
+                };
+                let report = DeadReport::sign(
+                    &signer_of(NodeId::from(1)),
+                    inquiry,
+                    String::new(),
+                    self.now.unix_ms,
+                    Vec::new(),
+                    Vec::new(),
+                );
+                let proof = Arc::new(Proof::Eviction(certify(Proposal::Evict(report), [1, 2])));
+                self.say(
+                    place,
+                    Frame::Message(Message::Roster(RosterMessage::Proofs(vec![proof]))),
+                );
+            }
+            Input::Close(place) => {
+                if let Some((conn, _)) = pick(&self.conns, place) {
+                    self.conns.retain(|(other, _)| *other != conn);
+                    self.role
+                        .handle_closed(conn, "the connection broke off", self.now);
+                }
+            }
+            Input::Wait(ms) => self.wait(Duration::from_millis(ms)),
+            Input::Pause(ms) => {
+                self.now = self.now.after(Duration::from_millis(ms));
+                self.role.handle_timeout(self.now);
+            }
+            Input::Written(ok) => {
+                if !self.writes.is_empty() {
+                    let write = self.writes.remove(0);
+                    let result = if ok {
+                        Ok(())
+                    } else {
+                        Err("the disk is full".to_owned())
+                    };
+                    self.role.handle_written(write, result, self.now);
+                }
+            }
+            Input::Ask(request) => {
+                let id = RequestId(self.next);
+                self.next += 1;
+                self.asked += usize::from(request != Request::Leave);
+                self.role.handle_request(id, request, self.now);
+            }
+        }
+        self.drain();
+    }
+
+    /// Lets time pass, with every timeout when it is due. One that stays due for ever would keep a processor busy.
+    fn wait(&mut self, span: Duration) {
+        let end = self.now.after(span);
+        let mut spins = 0;
+        while let Some(due) = self.role.poll_timeout().filter(|due| *due <= end.instant) {
+            let ahead = due.saturating_duration_since(self.now.instant);
+            spins = if ahead.is_zero() { spins + 1 } else { 0 };
+            assert!(
+                spins < SPINS_MAX,
+                "a timeout that is due again {spins} times at one moment"
+            );
+            self.now = self.now.after(ahead);
+            // Both clocks in step: the wall clock in whole milliseconds.
+            self.role.handle_timeout(self.now);
+            self.drain();
+            if self.has_ended {
+                return;
+            }
+        }
+        self.now = end;
+    }
+
+    fn run(&mut self, inputs: Vec<Input>) {
+        for input in inputs {
+            self.step(input);
+            // The runtime drops a role that has ended.
+            if self.has_ended {
+                return;
+            }
+        }
+        assert_eq!(self.replies, self.asked, "requests and replies");
+        // Left alone, it comes to rest: timeouts are far between.
+        self.wait(Duration::from_secs(60));
+    }
+}
+
+fn pick<T: Copy>(items: &[T], place: usize) -> Option<T> {
+    (!items.is_empty()).then(|| items[place % items.len()])
+}
+
+fn admission(who: NodeId, attempt: u64, opened_ms: u64) -> Arc<Proof> {
+    let endpoints = vec!["127.0.0.1:6000".to_owned()];
+    let record = Record::sign(
+        &signer_of(who),
+        seeds().network(),
+        endpoints,
+        1,
+        attempt,
+        opened_ms,
+    )
+    .unwrap();
+    Arc::new(Proof::Admission(certify(Proposal::Admit(record), [1, 2])))
+}
+
+fn start() -> Now {
+    Now {
+        instant: Instant::now(),
+        unix_ms: START_MS,
+    }
+}
+
+fn peer(seed: u64) -> Driver<Peer> {
+    let (me, now) = (NodeId::from(5), start());
+    let endpoints = vec!["127.0.0.1:6000".to_owned()];
+    let signer = Arc::new(Unproven::signer(me));
+    let peer = Peer::new(
+        signer,
+        Arc::new(Unproven),
+        endpoints,
+        &seeds(),
+        Options::default(),
+        seed,
+        now,
+    )
+    .unwrap();
+    Driver::new(peer, RoleKind::Peer, now)
+}
+
+fn seed(number: u64) -> Driver<Seed> {
+    let (me, now) = (NodeId::from(1), start());
+    let list = seeds();
+    let address = list.addresses()[0].clone();
+    let signer = Arc::new(Unproven::signer(me));
+    let options = Options::default();
+    let seed = Seed::new(
+        signer,
+        Arc::new(Unproven),
+        &address,
+        &list,
+        options,
+        Restored::default(),
+        number,
+        now,
+    );
+    Driver::new(seed.unwrap(), RoleKind::Seed, now)
+}
+
+#[test]
+fn the_inputs_below_can_bring_a_peer_into_the_network() {
+    // Otherwise they would only ever knock at the door.
+    let mut driver = peer(1);
+    for input in [Input::Answer(0, None, true), Input::Admit(0)] {
+        driver.step(input);
+    }
+    assert_eq!(driver.admitted, [NodeId::from(5)]);
+    driver.step(Input::Arrive(NodeId::from(6), Purpose::Link));
+    assert_eq!(driver.admitted, [NodeId::from(5), NodeId::from(6)]);
+    driver.step(Input::Ask(Request::Broadcast("hello".into())));
+    assert_eq!(driver.replies, 1);
+    driver.wait(Duration::from_secs(30));
+    driver.step(Input::Evict(0));
+    assert!(!driver.dials.is_empty());
+}
+
+/// The longest proof that verifies in an electorate of so many seeds: every list and text at its limit.
+fn longest_eviction(number: u64, seeds: u64) -> (Certificate, Electorate) {
+    let lines = (1..=seeds).map(|seed| SeedLine {
+        address: format!("seed-{seed}.example:5000"),
+        pin: Some(NodeId::from(seed)),
+    });
+    let electorate = SeedList::new(lines).unwrap().electorate().unwrap();
+    let network = electorate.network();
+    // Spread over all buckets, as keys are.
+    let mut suspect = [0x5a; 32];
+    (suspect[0], suspect[1]) = (number as u8, (number >> 8) as u8);
+    let inquiry = Inquiry {
+        network,
+        suspect: NodeId::new(suspect),
+        incarnation: 1,
+        attempt: number,
+    };
+    let cause = "x".repeat(CAUSE_LEN_MAX);
+    let say = |witness| {
+        Testimony::sign(
+            &signer_of(NodeId::from(witness)),
+            inquiry,
+            Finding::Unreachable,
+            &cause,
+        )
+    };
+    let testimonies = (1000..1000 + TESTIMONIES_MAX as u64).map(say).collect();
+    let silent = (2000..2000 + SILENT_MAX as u64).map(NodeId::from).collect();
+    let reporter = signer_of(NodeId::from(1));
+    let report = DeadReport::sign(
+        &reporter,
+        inquiry,
+        cause.clone(),
+        START_MS,
+        testimonies,
+        silent,
+    );
+    let proposal = Proposal::Evict(report);
+    let id = proposal.id();
+    let sign = |seed| {
+        Vote::cast(
+            &signer_of(NodeId::from(seed)),
+            &electorate,
+            id,
+            Choice::Yes,
+            "",
+        )
+        .signature
+    };
+    let certificate = Certificate {
+        epoch: electorate.epoch(),
+        electorate: electorate.id(),
+        votes: (1..=seeds)
+            .map(|seed| (NodeId::from(seed), sign(seed)))
+            .collect(),
+        proposal,
+    };
+    (certificate, electorate)
+}
+
+#[test]
+fn rosters_are_compared_in_messages_that_fit_a_frame_however_long_their_proofs_are() {
+    for (seeds, format) in [
+        (3, Format::Bincode),
+        (3, Format::Json),
+        (64, Format::Bincode),
+        (64, Format::Json),
+    ] {
+        let mut roster = Roster::new();
+        for number in 0..128 {
+            let (certificate, electorate) = longest_eviction(number, seeds);
+            let proof = Arc::new(Proof::Eviction(certificate));
+            roster.merge(proof.verify(&electorate, &Unproven).unwrap());
+        }
+        let nodes: Vec<NodeId> = roster.iter().map(|(node, _)| *node).collect();
+        let (answers, _) = roster_sync::answer(&roster, RosterMessage::Want(nodes)).unwrap();
+        for answer in answers {
+            let len = format.encode(&Message::Roster(answer)).unwrap().len();
+            assert!(
+                len <= FRAME_LEN_MAX,
+                "{seeds} seeds, as {format}: a frame of {len} bytes, over {FRAME_LEN_MAX}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_peer_survives_any_inputs(number in any::<u64>(), inputs in vec(input(), 0..80)) {
+        peer(number).run(inputs);
+    }
+
+    #[test]
+    fn a_peer_that_is_a_member_survives_any_inputs(number in any::<u64>(), inputs in vec(input(), 0..80)) {
+        let mut driver = peer(number);
+        driver.step(Input::Answer(0, None, true));
+        driver.step(Input::Admit(0));
+        driver.run(inputs);
+    }
+
+    #[test]
+    fn a_seed_survives_any_inputs(number in any::<u64>(), inputs in vec(input(), 0..80)) {
+        seed(number).run(inputs);
+    }
+}
