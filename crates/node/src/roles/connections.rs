@@ -93,7 +93,7 @@ pub struct Connections {
     next_dial: u64,
     rng: ChaCha8Rng,
     /// The last refusal told of each node, and when.
-    told: BTreeMap<NodeId, (bool, String, Instant)>,
+    told: BTreeMap<Party, (bool, String, Instant)>,
     now: Instant,
     /// What `poll_timeout` last promised, to notice that this node itself ran late.
     due: Option<Instant>,
@@ -349,7 +349,8 @@ impl Connections {
                     _ => true,
                 };
                 conn.goodbye = Some(goodbye.clone());
-                let (purpose, from, party) = (conn.purpose, conn.remote, conn.party());
+                let (purpose, from, party) =
+                    (conn.purpose, conn.remote, (conn.party(), conn.dialed));
                 if is_refusal {
                     self.tell_refusal(party, false, &goodbye, out);
                 }
@@ -379,7 +380,7 @@ impl Connections {
     /// As [`close`](Self::close), and tells the application whom it refused and why.
     pub fn refuse(&mut self, id: ConnId, goodbye: Goodbye, out: &mut Outbox) {
         if let Some(conn) = self.conns.get(&id) {
-            let party = conn.party();
+            let party = (conn.party(), conn.dialed);
             self.tell_refusal(party, true, &goodbye, out);
             self.close(id, goodbye, out);
         }
@@ -387,7 +388,18 @@ impl Connections {
 
     /// Tells of a refusal. One that only says how the two are set up is not told again and again while the other end keeps
     /// trying.
-    fn tell_refusal(&mut self, remote: Party, by_us: bool, goodbye: &Goodbye, out: &mut Outbox) {
+    fn tell_refusal(
+        &mut self,
+        (remote, dialed): (Party, bool),
+        by_us: bool,
+        goodbye: &Goodbye,
+        out: &mut Outbox,
+    ) {
+        // One that dials from a passing port is known by its key, one that was dialled by its address too.
+        let of = Party {
+            address: remote.address.clone().filter(|_| dialed),
+            ..remote
+        };
         let reason = goodbye.to_string();
         let is_lasting = matches!(
             goodbye,
@@ -396,14 +408,13 @@ impl Connections {
         let is_told = |(by, why, at): &(bool, String, Instant)| {
             *by == by_us && *why == reason && self.now.saturating_duration_since(*at) < TOLD_AGAIN
         };
-        if is_lasting && self.told.get(&remote.id).is_some_and(is_told) {
+        if is_lasting && self.told.get(&of).is_some_and(is_told) {
             return;
         }
         if self.told.len() >= TOLD_MAX {
             self.told.clear();
         }
-        self.told
-            .insert(remote.id, (by_us, reason.clone(), self.now));
+        self.told.insert(of, (by_us, reason.clone(), self.now));
         out.event(Event::Refused {
             remote,
             by_us,
