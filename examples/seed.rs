@@ -31,6 +31,9 @@ struct Args {
     /// Where to keep the key and the store [default: data/seed-<port>].
     #[arg(long)]
     data: Option<PathBuf>,
+    /// How the seed list names this seed, as host:port, if not by the address it listens at.
+    #[arg(long)]
+    advertise: Option<String>,
     /// Write this seed's identity into the seed list, so that nobody has to trust a first contact, and exit.
     #[arg(long)]
     init: bool,
@@ -56,6 +59,7 @@ async fn run(args: Args) -> Result<(), String> {
     let signals = StopSignals::watch()?;
     let node = Node::seed(listen, seeds.clone())
         .data(&data)
+        .advertise(args.advertise.clone())
         .spawn()
         .await
         .map_err(|error| error.to_string())?;
@@ -80,23 +84,30 @@ fn init(
     data: &std::path::Path,
     seeds: &SeedList,
 ) -> Result<(), String> {
-    let address = listen.to_string();
+    let address = args.advertise.clone().unwrap_or_else(|| listen.to_string());
     if seeds.position(&address).is_none() {
         return Err(format!("{address} is not in {}", args.config.display()));
     }
     let (identity, _) =
         Identity::load_or_create(data.join("key")).map_err(|error| error.to_string())?;
-    let lines = seeds.lines().iter().map(|line| SeedLine {
-        pin: if line.address == address {
-            Some(identity.id())
-        } else {
-            line.pin
-        },
-        ..line.clone()
+    let text = std::fs::read_to_string(&args.config)
+        .map_err(|error| format!("cannot read {}: {error}", args.config.display()))?;
+    // Only this seed's line changes; comments and order stay.
+    let pinned = text.lines().map(|line| match SeedList::parse(line) {
+        Ok(list) if list.position(&address) == Some(0) => {
+            let line = SeedLine {
+                address: address.clone(),
+                pin: Some(identity.id()),
+            };
+            SeedList::new([line]).map_or_else(|_| String::new(), |list| list.to_string())
+        }
+        _ => format!("{line}\n"),
     });
-    let list = SeedList::new(lines).map_err(|error| error.to_string())?;
-    let fresh = args.config.with_extension("csv.new");
-    std::fs::write(&fresh, list.to_string())
+    let pinned: String = pinned.collect();
+    let fresh = args
+        .config
+        .with_extension(format!("csv.{}", std::process::id()));
+    std::fs::write(&fresh, pinned)
         .and_then(|()| std::fs::rename(&fresh, &args.config))
         .map_err(|error| format!("cannot write {}: {error}", args.config.display()))?;
     println!(

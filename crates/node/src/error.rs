@@ -30,6 +30,16 @@ pub enum StartError {
         /// The list.
         seeds: String,
     },
+    /// The key was replaced, and the store is another seed's.
+    #[error(
+        "the store belongs to seed {stored}, but the key is {key}'s; put the key back, or move the store away"
+    )]
+    AnotherSeed {
+        /// Whose store it is.
+        stored: quorate_consensus::NodeId,
+        /// Whose the key is.
+        key: quorate_consensus::NodeId,
+    },
     /// The electorate cannot be formed, or an identity is not the one a line pins or the store remembers.
     #[error("the seed list does not fit: {0}")]
     Electorate(#[from] ElectorateError),

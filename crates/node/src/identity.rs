@@ -37,6 +37,12 @@ pub enum IdentityError {
         /// What is in it, without showing it.
         got: String,
     },
+    /// Two processes of one node would end each other's lives without end.
+    #[error("the key file {path} is in use by another process")]
+    InUse {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Others can read the secret.
     #[error("the key file {path} can be read by others: expected permissions 0600, got {mode:04o}")]
     Permissions {
@@ -111,6 +117,21 @@ impl Identity {
             .parse()
             .map_err(|_| not_a_key(format!("{} characters", text.chars().count())))?;
         Ok(Self::from_secret(secret.as_bytes()))
+    }
+
+    /// Takes a key file for this process alone, until the file is dropped.
+    ///
+    /// # Errors
+    /// When another process has it, or it cannot be opened.
+    pub(crate) fn lock(path: &Path) -> Result<fs::File, IdentityError> {
+        let file = fs::File::open(path).map_err(|source| io_error(path, source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(IdentityError::InUse {
+                path: path.to_owned(),
+            }),
+            Err(fs::TryLockError::Error(source)) => Err(io_error(path, source)),
+        }
     }
 
     fn create(&self, path: &Path) -> io::Result<()> {

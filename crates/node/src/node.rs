@@ -165,6 +165,15 @@ impl Events {
     }
 }
 
+/// A key as a node starts with it.
+struct LoadedKey {
+    identity: Identity,
+    /// It is older than this start.
+    is_old: bool,
+    /// Keeps other processes from using it.
+    lock: Option<std::fs::File>,
+}
+
 impl<K> Builder<K> {
     fn new(listen: SocketAddr, seeds: SeedList) -> Self {
         Self {
@@ -211,16 +220,22 @@ impl<K> Builder<K> {
         self
     }
 
-    /// The key, and whether it is older than this start.
-    fn load_identity(&self) -> Result<(Identity, bool), StartError> {
-        match (&self.identity, &self.data) {
-            (Some(identity), _) => Ok((identity.clone(), false)),
+    /// The key, and what else is known of it.
+    fn load_identity(&self) -> Result<LoadedKey, StartError> {
+        let (identity, is_old, lock) = match (&self.identity, &self.data) {
+            (Some(identity), _) => (identity.clone(), false, None),
             (None, Some(data)) => {
-                let (identity, is_new) = Identity::load_or_create(data.join("key"))?;
-                Ok((identity, !is_new))
+                let path = data.join("key");
+                let (identity, is_new) = Identity::load_or_create(&path)?;
+                (identity, !is_new, Some(Identity::lock(&path)?))
             }
-            (None, None) => Ok((Identity::generate()?, false)),
-        }
+            (None, None) => (Identity::generate()?, false, None),
+        };
+        Ok(LoadedKey {
+            identity,
+            is_old,
+            lock,
+        })
     }
 
     fn bind(&mut self) -> Result<(TcpListener, SocketAddr), StartError> {
@@ -272,7 +287,7 @@ impl Builder<PeerKind> {
         reason = "spawning needs a runtime, which an async function makes sure of"
     )]
     pub async fn spawn(mut self) -> Result<Node, StartError> {
-        let (identity, _) = self.load_identity()?;
+        let LoadedKey { identity, lock, .. } = self.load_identity()?;
         let tls = TlsConfig::new(&identity)?;
         let (listener, address) = self.bind()?;
         let endpoints = self.endpoints(address)?;
@@ -293,18 +308,38 @@ impl Builder<PeerKind> {
                 requests,
                 events,
                 store: None,
+                lock,
             }
         }))
     }
 }
 
 impl Builder<SeedKind> {
+    /// The line it stands on, as far as that can be told before listening.
+    fn line(&self) -> Option<String> {
+        let is_told = self.listener.is_none() && !self.listen.ip().is_unspecified();
+        is_told.then(|| self.listen.to_string())
+    }
+
     /// Starts the seed, with what its store holds. Without a data directory it keeps nothing.
     ///
     /// # Errors
     /// When it cannot listen or is not on the seed list, or its key, store or an option cannot be used.
     pub async fn spawn(mut self) -> Result<Node, StartError> {
-        let (identity, is_old) = self.load_identity()?;
+        if let Some(line) = self.advertise.first().cloned().or_else(|| self.line()) {
+            // Before a key is made for a seed that is none.
+            if self.seeds.position(&line).is_none() {
+                return Err(StartError::NotASeed {
+                    address: line,
+                    seeds: self.seeds.addresses().join(", "),
+                });
+            }
+        }
+        let LoadedKey {
+            identity,
+            is_old,
+            lock,
+        } = self.load_identity()?;
         let tls = TlsConfig::new(&identity)?;
         let (listener, address) = self.bind()?;
         let endpoints = self.endpoints(address)?;
@@ -354,6 +389,7 @@ impl Builder<SeedKind> {
                 requests,
                 events,
                 store,
+                lock,
             }
         }))
     }

@@ -132,6 +132,8 @@ pub enum Message {
     Goodbye(Goodbye),
     /// Link: the sender's admission certificate, its first message. Register: a member resumes its session.
     Passport(Arc<Proof>),
+    /// Link: your certificate is accepted. A link is up when both ends have said so; nothing else is sent before.
+    Welcome,
     /// `REGISTER_REQUEST`: put this record of mine to the vote.
     RegisterRequest(Record),
     /// The vote on the receiver's record is over and it is not admitted, or its record is not acceptable.
@@ -192,6 +194,7 @@ impl Message {
         match self {
             Self::Goodbye(_) => "GOODBYE",
             Self::Passport(_) => "PASSPORT",
+            Self::Welcome => "WELCOME",
             Self::RegisterRequest(_) => "REGISTER_REQUEST",
             Self::RegisterRefused(_) => "REGISTER_REFUSED",
             Self::Council(_) => "COUNCIL",

@@ -105,6 +105,9 @@ pub enum DialError {
     /// No endpoint accepted a connection.
     #[error("{0}")]
     Unreachable(String),
+    /// This node could not even try: out of file descriptors or ports, say.
+    #[error("this node could not dial: {0}")]
+    Local(String),
     /// Somebody answered, but with another key.
     #[error("expected {expected} at {address}, got {found}")]
     WrongIdentity {

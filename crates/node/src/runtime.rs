@@ -57,6 +57,8 @@ pub(crate) struct Resources {
     pub(crate) requests: mpsc::Receiver<Asked>,
     pub(crate) events: broadcast::Sender<Event>,
     /// Without a store, writes are durable as far as this node cares.
+    /// Held while the node runs: its key is nobody else's.
+    pub(crate) lock: Option<std::fs::File>,
     pub(crate) store: Option<(Writer, mpsc::UnboundedReceiver<Written>)>,
 }
 
@@ -97,6 +99,7 @@ pub(crate) async fn run<R: Role>(role: R, resources: Resources) {
         mut requests,
         events,
         store,
+        lock: _lock,
     } = resources;
     // Bounded by the inbox's bytes, and by the number of connections.
     let (incoming, mut arrivals) = mpsc::unbounded_channel();
@@ -331,7 +334,10 @@ impl<R: Role> Runtime<R> {
         if let Some(Writer { sender, thread }) = self.writer.take() {
             drop(sender);
             // What was handed over is written, and the file free, before the node has stopped.
-            let _joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            let joining = tokio::task::spawn_blocking(move || thread.join());
+            if timeout(LAST_WORDS_MAX, joining).await.is_err() {
+                tracing::warn!("the disk did not take the last writes in time");
+            }
         }
     }
 }

@@ -74,7 +74,12 @@ impl Council {
         }
         self.check_standing(proposal)?;
         let about_subject = |matter: &&Matter| matter.proposal.subject() == proposal.subject();
-        if self.matters.len() >= self.config.open_max
+        // Candidates cost nothing to make: they leave a quarter of the room for evictions.
+        let open_max = match proposal {
+            Proposal::Admit(_) => self.config.open_max - self.config.open_max / 4,
+            _ => self.config.open_max,
+        };
+        if self.matters.len() >= open_max
             || self.matters.values().filter(about_subject).count()
                 >= self.config.open_per_subject_max
         {

@@ -25,6 +25,10 @@ const SIMULTANEOUS: Duration = Duration::from_secs(2);
 /// How long a connection for one question may stay.
 const ERRAND_MAX: Duration = Duration::from_secs(15);
 
+/// How many costly questions a connection may bring within how long. A member asks once per death it notices.
+const ASKED_MAX: u32 = 256;
+const ASKED_SPAN: Duration = Duration::from_secs(10);
+
 /// Of how many nodes the last refusal is remembered.
 const TOLD_MAX: usize = 1024;
 
@@ -52,10 +56,12 @@ pub struct Conn {
     since: Instant,
     heard: Instant,
     ping_at: Instant,
+    /// When the present span of questions began, and how many came in it.
+    asked: (Instant, u32),
 }
 
 /// A connection that became ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ready {
     /// Which.
     pub conn: ConnId,
@@ -69,6 +75,8 @@ pub struct Ready {
     pub dialed: bool,
     /// The link of the same pair that it replaces.
     pub replaces: Option<ConnId>,
+    /// Dials to the same node that were given up for it; nothing more is heard of them.
+    pub cancelled: Vec<DialId>,
 }
 
 #[derive(Debug)]
@@ -161,6 +169,23 @@ impl Connections {
         self.conns.keys().copied()
     }
 
+    /// Whether a node may ask for something costly (a vote, a probe) on this connection again; if not, it is cut off.
+    pub fn may_ask(&mut self, id: ConnId, now: Now, out: &mut Outbox) -> bool {
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return false;
+        };
+        if now.instant.saturating_duration_since(conn.asked.0) >= ASKED_SPAN {
+            conn.asked = (now.instant, 0);
+        }
+        conn.asked.1 = conn.asked.1.saturating_add(1);
+        let may_ask = conn.asked.1 <= ASKED_MAX;
+        if !may_ask {
+            let what = format!("more than {ASKED_MAX} questions within {ASKED_SPAN:?}");
+            self.misbehaved(id, what, out);
+        }
+        may_ask
+    }
+
     /// A fresh nonce.
     pub fn nonce(&mut self) -> u64 {
         self.rng.next_u64()
@@ -231,6 +256,7 @@ impl Connections {
                 since: now.instant,
                 heard: now.instant,
                 ping_at: now.instant + self.session_ping,
+                asked: (now.instant, 0),
             },
         );
         if purpose.is_none() && busy {
@@ -307,15 +333,16 @@ impl Connections {
         if let Some(old) = replaces {
             self.close(old, Goodbye::Duplicate, out);
         }
+        let mut cancelled = Vec::new();
         if purpose == Purpose::Link {
             // Our own dial to the same node, still under way, would only make a second link.
-            let pending: Vec<DialId> = self
+            cancelled = self
                 .dials
                 .iter()
                 .filter(|(_, dial)| dial.purpose == Purpose::Link && dial.expect == Some(remote))
                 .map(|(dial, _)| *dial)
                 .collect();
-            pending.into_iter().for_each(|dial| self.cancel(dial, out));
+            cancelled.iter().for_each(|dial| self.cancel(*dial, out));
         }
         Some(Ready {
             conn: id,
@@ -324,6 +351,7 @@ impl Connections {
             role: hello.role,
             dialed,
             replaces,
+            cancelled,
         })
     }
 
@@ -493,8 +521,9 @@ impl Connections {
             .map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
         if late > self.session_ping {
             self.conns.values_mut().for_each(|conn| {
-                conn.heard += late;
-                conn.since += late;
+                // Whoever was heard meanwhile was heard now, not in the future.
+                conn.heard = (conn.heard + late).min(now);
+                conn.since = (conn.since + late).min(now);
             });
         }
     }

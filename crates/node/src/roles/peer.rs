@@ -249,11 +249,13 @@ impl Role for Peer {
             }
             Some((seat, Err(error))) => {
                 let expected = self.electorate.seats()[seat].voter.unwrap_or(remote);
-                self.out.event(Event::SeedIdentityChanged {
-                    address: address.to_owned(),
-                    expected,
-                    found: error.to_string(),
-                });
+                if self.seats.tells_mismatch(seat) {
+                    self.out.event(Event::SeedIdentityChanged {
+                        address: address.to_owned(),
+                        expected,
+                        found: error.to_string(),
+                    });
+                }
                 self.connections
                     .close(conn, Goodbye::Mismatch(error.to_string()), &mut self.out);
             }
@@ -291,7 +293,7 @@ impl Role for Peer {
                     .connections
                     .handle_hello(conn, hello, now, &mut self.out)
                 {
-                    self.handle_ready(ready, now);
+                    self.handle_ready(&ready, now);
                 }
             }
             Frame::Message(message) => {
@@ -370,7 +372,7 @@ impl Role for Peer {
 }
 
 impl Peer {
-    fn handle_ready(&mut self, ready: Ready, now: Now) {
+    fn handle_ready(&mut self, ready: &Ready, now: Now) {
         self.probes.handle_ready(ready.conn, &mut self.out);
         self.with_suspicions(now, |suspicions, with| {
             suspicions.handle_ready(ready.conn, with)

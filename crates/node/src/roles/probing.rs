@@ -13,7 +13,7 @@ use super::connections::Connections;
 use super::{ConnId, DialError, DialId, Outbox};
 use crate::protocol::{Goodbye, Message, Purpose};
 
-/// How many probes may be under way at once; more wait for none and fail at once.
+/// How many probes may be under way at once; of more, nothing is known.
 const PROBES_MAX: usize = 1024;
 
 /// Names one probe.
@@ -29,6 +29,8 @@ struct Probe {
     conns: BTreeSet<ConnId>,
     deadline: Instant,
     cause: String,
+    /// The dial failed for a reason on this side.
+    is_own_fault: bool,
     /// The dial that the host's answer to ICMP comes with, and the answer.
     pinged: Option<(DialId, Option<bool>)>,
 }
@@ -40,8 +42,20 @@ pub struct Probed {
     pub probe: ProbeId,
     /// Of whom.
     pub target: NodeId,
-    /// It lives, or why it seems not to.
-    pub result: Result<(), String>,
+    /// What was found.
+    pub outcome: Outcome,
+}
+
+/// What a probe found. Only [`Outcome::Silent`] speaks against the node: that this node could not look is no sign of
+/// anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered as it should.
+    Alive,
+    /// It did not, and how that showed.
+    Silent(String),
+    /// This node could not find out, and why.
+    NotKnown(String),
 }
 
 /// All probes under way.
@@ -77,8 +91,15 @@ impl Probes {
     ) -> ProbeId {
         let id = ProbeId(self.next);
         self.next += 1;
-        if self.probes.len() >= PROBES_MAX {
-            self.finish(id, target, Err("too many probes under way".to_owned()));
+        // Candidates, who cost nothing to make, leave room for the probes of members.
+        let max = if record.is_some() {
+            PROBES_MAX / 2
+        } else {
+            PROBES_MAX
+        };
+        if self.probes.len() >= max {
+            let why = "too many probes under way".to_owned();
+            self.finish(id, target, Outcome::NotKnown(why));
             return id;
         }
         let nonce = connections.nonce();
@@ -97,6 +118,7 @@ impl Probes {
             conns,
             deadline: now.instant + self.timeout,
             cause: "no known endpoint".to_owned(),
+            is_own_fault: false,
             pinged: dial.map(|dial| (dial, None)),
         };
         self.probes.insert(id, probe);
@@ -110,6 +132,7 @@ impl Probes {
         if let Some((id, probe)) = id {
             probe.dial = None;
             probe.cause = error.to_string();
+            probe.is_own_fault = matches!(error, DialError::Local(_));
             self.fail_if_hopeless(id);
         }
     }
@@ -155,26 +178,31 @@ impl Probes {
         else {
             return;
         };
-        let result = match probe.record {
+        let outcome = match probe.record {
             Some(expected) if record != Some(expected) => {
-                Err("it answers the probe, but not for this record".to_owned())
+                Outcome::Silent("it answers the probe, but not for this record".to_owned())
             }
-            _ => Ok(()),
+            _ => Outcome::Alive,
         };
         let target = probe.target;
         if let Some(probe) = self.probes.remove(&id) {
             close(probe, connections, out);
         }
-        self.finish(id, target, result);
+        self.finish(id, target, outcome);
     }
 
-    /// A connection is gone.
+    /// A connection is gone. Several probes of one node may have used it.
     pub fn handle_closed(&mut self, conn: ConnId, cause: &str) {
-        if let Some((id, probe)) = self.find(|probe| probe.conns.contains(&conn)) {
-            probe.conns.remove(&conn);
-            cause.clone_into(&mut probe.cause);
-            self.fail_if_hopeless(id);
-        }
+        let using: Vec<ProbeId> = self
+            .probes
+            .iter_mut()
+            .filter_map(|(id, probe)| probe.conns.remove(&conn).then_some((id, probe)))
+            .map(|(id, probe)| {
+                cause.clone_into(&mut probe.cause);
+                *id
+            })
+            .collect();
+        using.into_iter().for_each(|id| self.fail_if_hopeless(id));
     }
 
     /// Probes that have waited long enough.
@@ -188,9 +216,15 @@ impl Probes {
         for id in late {
             if let Some(probe) = self.probes.remove(&id) {
                 let target = probe.target;
-                let cause = probe.with_host(&format!("no echo within {:?}", self.timeout));
+                // A node that was itself stopped meanwhile has not been listening.
+                let late = now.instant.saturating_duration_since(probe.deadline);
+                let outcome = if late > self.timeout / 2 {
+                    Outcome::NotKnown("this node itself ran late".to_owned())
+                } else {
+                    Outcome::Silent(probe.with_host(&format!("no echo within {:?}", self.timeout)))
+                };
                 close(probe, connections, out);
-                self.finish(id, target, Err(cause));
+                self.finish(id, target, outcome);
             }
         }
     }
@@ -215,16 +249,20 @@ impl Probes {
         if self.probes.get(&id).as_ref().is_some_and(is_hopeless)
             && let Some(probe) = self.probes.remove(&id)
         {
-            let cause = probe.with_host(&probe.cause);
-            self.finish(id, probe.target, Err(cause));
+            let outcome = if probe.is_own_fault {
+                Outcome::NotKnown(probe.cause)
+            } else {
+                Outcome::Silent(probe.with_host(&probe.cause))
+            };
+            self.finish(id, probe.target, outcome);
         }
     }
 
-    fn finish(&mut self, probe: ProbeId, target: NodeId, result: Result<(), String>) {
+    fn finish(&mut self, probe: ProbeId, target: NodeId, outcome: Outcome) {
         self.done.push(Probed {
             probe,
             target,
-            result,
+            outcome,
         });
     }
 }

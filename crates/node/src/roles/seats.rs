@@ -100,10 +100,22 @@ impl Seats {
         Some((index, bound))
     }
 
+    /// Dials that were given up for a link that came the other way.
+    pub fn handle_cancelled(&mut self, cancelled: &[DialId]) {
+        for seat in &mut self.seats {
+            seat.dial.take_if(|dial| cancelled.contains(dial));
+        }
+    }
+
     /// The seat's session is ready.
     pub fn handle_ready(&mut self, index: usize) {
         self.seats[index].back_off.reset();
         self.seats[index].mismatch_told = false;
+    }
+
+    /// Whether a wrong identity at a seat is to be told: once per change, not at every dial.
+    pub fn tells_mismatch(&mut self, index: usize) -> bool {
+        !std::mem::replace(&mut self.seats[index].mismatch_told, true)
     }
 
     /// A seat's session is gone: a pause before the next dial, so that a seed that closes at once is not hammered.

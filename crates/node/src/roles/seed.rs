@@ -15,7 +15,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::connections::Connections;
-use super::probing::{ProbeId, Probes};
+use super::probing::{Outcome, ProbeId, Probes};
 use super::seats::Seats;
 use super::suspicion::{Surroundings, Suspicions};
 use super::testifying::Testifying;
@@ -94,6 +94,13 @@ impl Seed {
                 seeds: seeds.addresses().join(", "),
             })?;
         let mut electorate = seeds.electorate()?;
+        let stored = restored.seats.iter().find(|(seat, _)| seat == address);
+        if let Some((_, stored)) = stored.filter(|(_, stored)| *stored != me) {
+            return Err(StartError::AnotherSeed {
+                stored: *stored,
+                key: me,
+            });
+        }
         electorate.bind(own, me)?;
         for (seat, id) in &restored.seats {
             // A line that is gone from the list binds nothing, and one that pins an identity binds that one.
@@ -184,9 +191,9 @@ impl Seed {
         loop {
             if let Some(probed) = self.probes.poll_done() {
                 if let Some(id) = self.judging.remove(&probed.probe) {
-                    self.judge_probed(id, &probed.result, now);
+                    self.judge_probed(id, probed.outcome.clone(), now);
                 }
-                if probed.result.is_ok() {
+                if probed.outcome == Outcome::Alive {
                     self.look_again(probed.target, now);
                 }
                 self.with_surroundings(now, |suspicions, testifying, with| {
@@ -310,12 +317,14 @@ impl Role for Seed {
                 }
             }
             Some((seat, Err(error))) => {
-                let seat = &self.council.electorate().seats()[seat];
-                self.out.event(Event::SeedIdentityChanged {
-                    address: seat.name.clone(),
-                    expected: seat.voter.unwrap_or(remote),
-                    found: error.to_string(),
-                });
+                if self.seats.tells_mismatch(seat) {
+                    let seat = &self.council.electorate().seats()[seat];
+                    self.out.event(Event::SeedIdentityChanged {
+                        address: seat.name.clone(),
+                        expected: seat.voter.unwrap_or(remote),
+                        found: error.to_string(),
+                    });
+                }
                 self.connections
                     .close(conn, Goodbye::Mismatch(error.to_string()), &mut self.out);
             }
@@ -354,7 +363,7 @@ impl Role for Seed {
                     .connections
                     .handle_hello(conn, hello, now, &mut self.out)
                 {
-                    self.handle_ready(ready, now);
+                    self.handle_ready(&ready, now);
                 }
             }
             Frame::Message(message) => {

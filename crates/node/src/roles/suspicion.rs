@@ -17,7 +17,7 @@ use quorate_gossip as gossip;
 use quorate_gossip::{Inquiry, InquiryConfig, InquiryOutput};
 
 use super::connections::Connections;
-use super::probing::{ProbeId, Probed, Probes};
+use super::probing::{Outcome, ProbeId, Probed, Probes};
 use super::{ConnId, DialId, Outbox, earlier};
 use crate::event::{Event, Party, Way};
 use crate::protocol::{Goodbye, Message, Purpose};
@@ -172,11 +172,12 @@ impl Suspicions {
         else {
             return;
         };
-        match &probed.result {
-            Ok(()) => {
+        match &probed.outcome {
+            Outcome::Alive => {
                 self.cases.remove(&probed.target);
             }
-            Err(own_cause) => {
+            Outcome::NotKnown(_) => self.pause(probed.target, with.now.instant),
+            Outcome::Silent(own_cause) => {
                 with.out.event(Event::Suspected {
                     suspect: with.party(probed.target),
                     cause: format!("{}; {own_cause}", case.cause),

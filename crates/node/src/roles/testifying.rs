@@ -9,7 +9,7 @@ use quorate_consensus::{DeadReport, Finding, Inquiry, NodeId, Roster, Testimony}
 use quorate_gossip::Panel;
 
 use super::ConnId;
-use super::probing::{ProbeId, Probed};
+use super::probing::{Outcome, ProbeId, Probed};
 use super::suspicion::Surroundings;
 use crate::event::{Event, Way};
 use crate::protocol::Message;
@@ -80,11 +80,14 @@ impl Testifying {
 
     /// A probe ended; passes over those that were not for questions.
     pub fn handle_probed(&mut self, probed: &Probed, with: &mut Surroundings<'_>) {
-        let (finding, cause) = match &probed.result {
-            Ok(()) => (Finding::Alive, "it echoed a nonce"),
-            Err(cause) => (Finding::Unreachable, cause.as_str()),
+        let waiting = self.waiting.remove(&probed.probe).unwrap_or_default();
+        let (finding, cause) = match &probed.outcome {
+            Outcome::Alive => (Finding::Alive, "it echoed a nonce"),
+            Outcome::Silent(cause) => (Finding::Unreachable, cause.as_str()),
+            // Nothing to testify; the asker takes this panelist for silent and asks the next.
+            Outcome::NotKnown(_) => return,
         };
-        for (conn, inquiry) in self.waiting.remove(&probed.probe).unwrap_or_default() {
+        for (conn, inquiry) in waiting {
             let testimony = Testimony::sign(with.signer, inquiry, finding, cause);
             with.out.event(Event::SuspectResponse {
                 suspect: with.party(inquiry.suspect),

@@ -171,9 +171,8 @@ async fn read_frames(
         let Ok(permit) = inbox.clone().acquire_many_owned(cost).await else {
             return "the node has stopped".to_owned();
         };
-        let is_hello = was_accepted.is_some();
-        let frame = if is_hello {
-            Format::Json.decode(&body).map(Frame::Hello)
+        let frame = if was_accepted.is_some() {
+            read_first(&body, format)
         } else {
             format.decode::<Message>(&body).map(Frame::Message)
         };
@@ -181,8 +180,12 @@ async fn read_frames(
             Ok(frame) => frame,
             Err(error) => return format!("unreadable frame: {error}"),
         };
+        let is_refusal = was_accepted.is_some() && matches!(frame, Frame::Message(_));
         if incoming.send(Incoming::Frame(id, frame, permit)).is_err() {
             return "the node has stopped".to_owned();
+        }
+        if is_refusal {
+            return "it was refused".to_owned();
         }
         // Nothing after the hello is read before it is accepted.
         if let Some(was_accepted) = was_accepted.take() {
@@ -193,6 +196,17 @@ async fn read_frames(
             frames.decoder_mut().set_max_frame_len(FRAME_LEN_MAX);
         }
     }
+}
+
+/// The first frame: a hello, or a goodbye of a node that does not even say hello.
+fn read_first(body: &[u8], format: Format) -> Result<Frame, quorate_wire::DecodeError> {
+    Format::Json
+        .decode(body)
+        .map(Frame::Hello)
+        .or_else(|error| match format.decode(body) {
+            Ok(goodbye @ Message::Goodbye(_)) => Ok(Frame::Message(goodbye)),
+            _ => Err(error),
+        })
 }
 
 async fn write_frames(

@@ -14,6 +14,10 @@ use crate::roles::DialError;
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 
+/// `EMFILE` and `ENFILE`, for which the standard library has no kind.
+const TOO_MANY_FILES: i32 = 24;
+const TOO_MANY_FILES_IN_SYSTEM: i32 = 23;
+
 /// How many addresses of one name are tried.
 const ADDRESSES_MAX: usize = 4;
 
@@ -56,7 +60,11 @@ async fn dial_one(
         let stream = match timeout(CONNECT_MAX, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
-                last = unreachable(&error);
+                last = if is_own_fault(&error) {
+                    DialError::Local(error.to_string())
+                } else {
+                    unreachable(&error)
+                };
                 continue;
             }
             Err(_) => {
@@ -100,6 +108,22 @@ async fn dial_one(
         });
     }
     Err(last)
+}
+
+/// Whether a dial failed for want of something on this side: that says nothing of the other.
+fn is_own_fault(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::AddrNotAvailable
+            | ErrorKind::NetworkDown
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::OutOfMemory
+            | ErrorKind::PermissionDenied
+    ) || matches!(
+        error.raw_os_error(),
+        Some(TOO_MANY_FILES | TOO_MANY_FILES_IN_SYSTEM)
+    )
 }
 
 /// The other half: secures a connection that was accepted.

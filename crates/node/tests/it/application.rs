@@ -218,18 +218,21 @@ async fn a_listener_that_is_too_slow_is_told_how_much_it_missed() {
     let net = Net::start(1, 0).await;
     let seed = &net.seeds[0];
     let mut slow = seed.node.events();
-    // Each of these is an event at the seed: a stranger's report, refused.
-    let mut client = net
-        .connect(&stranger(), seed, Purpose::Register, RoleKind::Peer)
-        .await;
-    let (events_max, more) = (4096, 100);
+    // Each of these is an event at the seed: a stranger's report, refused. One connection may bring only so many.
+    let (events_max, more, from_each) = (4096, 104, 200);
     let mut report = Accusation::new(&net, key(1).id(), 1, &[]);
     report.testimonies.clear();
     let report = Message::DeadReport(report.sign(&stranger()));
-    for _ in 0..events_max + more {
-        client.send(&report).await.unwrap();
+    for number in 0..(events_max + more) / from_each {
+        let stranger = key(150 + u8::try_from(number).unwrap());
+        let mut client = net
+            .connect(&stranger, seed, Purpose::Register, RoleKind::Peer)
+            .await;
+        for _ in 0..from_each {
+            client.send(&report).await.unwrap();
+        }
+        assert_eq!(handled(&mut client).await, None);
     }
-    assert_eq!(handled(&mut client).await, None);
     assert_eq!(slow.next().await, Some(Event::Lagged(more)));
     for _ in 0..events_max {
         let event = slow.next().await;
@@ -239,6 +242,9 @@ async fn a_listener_that_is_too_slow_is_told_how_much_it_missed() {
         );
     }
     // Heard up, and on it goes.
+    let mut client = net
+        .connect(&stranger(), seed, Purpose::Register, RoleKind::Peer)
+        .await;
     client.send(&report).await.unwrap();
     assert!(matches!(
         slow.next().await,

@@ -471,7 +471,6 @@ async fn the_same_ways_carry_a_dead_confirmed_that_a_quorum_signed() {
     let ways = [
         Route::SeedMember,
         Route::SeedTestify,
-        Route::PeerRegister,
         Route::PeerLink,
         Route::PeerGossip,
     ];

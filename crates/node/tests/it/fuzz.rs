@@ -408,6 +408,7 @@ pub(crate) fn message() -> BoxedStrategy<Message> {
     prop_oneof![
         1 => goodbye().prop_map(Message::Goodbye),
         2 => proof().prop_map(Message::Passport),
+        1 => Just(Message::Welcome),
         2 => record().prop_map(Message::RegisterRequest),
         1 => refusal().prop_map(Message::RegisterRefused),
         3 => council_message().prop_map(Message::Council),

@@ -230,8 +230,10 @@ impl<R: Role> Driver<R> {
                 // A link begins with a passport.
                 if self.is_open(conn) && purpose == Purpose::Link {
                     let passport = Message::Passport(admission(who, 1, START_MS));
-                    self.role
-                        .handle_frame(conn, Frame::Message(passport), self.now);
+                    for message in [passport, Message::Welcome] {
+                        self.role
+                            .handle_frame(conn, Frame::Message(message), self.now);
+                    }
                 }
             }
             Input::Accept(who) => {

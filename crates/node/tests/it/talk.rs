@@ -44,6 +44,7 @@ impl Net {
             .connect(identity, to, Purpose::Link, RoleKind::Peer)
             .await;
         client.send(&Message::Passport(passport)).await.unwrap();
+        client.send(&Message::Welcome).await.unwrap();
         // What a peer says as soon as a link is up.
         hear(&mut client, |message| {
             matches!(message, Message::Roster(RosterMessage::Digest(_))).then_some(())
@@ -57,7 +58,7 @@ impl Net {
         let from = self.peers.last().unwrap();
         let mut client = self
             .connect(
-                &crate::net::key(251),
+                &self.seeds[0].identity,
                 from,
                 Purpose::Register,
                 RoleKind::Seed,

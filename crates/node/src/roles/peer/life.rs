@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_consensus::{Departure, Digest, Entry, NodeId, Now, Proof, Record, Standing};
+use rand_chacha::ChaCha8Rng;
 
 use super::Peer;
 use crate::config::Options;
@@ -16,7 +17,10 @@ use crate::roles::{ConnId, Output, earlier, roster_sync};
 const ANSWER_SLACK: Duration = Duration::from_secs(2);
 
 /// The first and the longest pause after a registration failed.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+
+/// A life that lasted so long was no mistake.
+const LASTING: Duration = Duration::from_secs(60);
 
 /// How long a leaver waits for a seed's acknowledgement.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
@@ -49,6 +53,7 @@ pub(super) struct Life {
     records: Vec<Digest>,
     phase: Phase,
     back_off: BackOff,
+    joined_at: Option<Instant>,
     patience: Duration,
 }
 
@@ -61,6 +66,7 @@ impl Life {
             records: Vec::new(),
             phase: Phase::Joining { request: None },
             back_off: BackOff::default(),
+            joined_at: None,
             patience: options.council.deadline + ANSWER_SLACK,
         }
     }
@@ -90,11 +96,17 @@ impl Life {
     }
 
     /// A life before this one is known to have ended, or to be somebody else's: take the next.
-    fn begin_after(&mut self, incarnation: u64) {
+    ///
+    /// Lives that end at once come of two processes with one key, each of which ends the other's: they get slower.
+    fn begin_after(&mut self, incarnation: u64, rng: &mut ChaCha8Rng, now: Instant) {
         self.incarnation = incarnation.saturating_add(1);
         self.records.clear();
         self.phase = Phase::Joining { request: None };
-        self.back_off.reset();
+        let lasted = self.joined_at.take();
+        if lasted.is_some_and(|since| now.saturating_duration_since(since) >= LASTING) {
+            self.back_off.reset();
+        }
+        self.back_off.fail(RETRY, rng, now);
     }
 }
 
@@ -150,12 +162,21 @@ impl Peer {
 
     pub(super) fn handle_refusal(&mut self, from: NodeId, refusal: Refusal, now: Now) {
         if let Refusal::Settled(proof) = refusal {
+            let name = |node| self.party(node).to_string();
+            let what = Refusal::Settled(proof.clone()).describe(name);
             if let Some(conn) = self.connections.find(from, Purpose::Register) {
                 self.take_in(conn, vec![proof], from, now);
             }
             // Known already, it changed nothing; it still says which life comes next.
             if let Some(entry) = self.roster.get(&self.me).cloned() {
                 self.own_standing_changed(&entry, now);
+            }
+            if matches!(self.life.phase, Phase::Joining { request: Some(_) }) {
+                let (seed, unmet) = (self.party(from), self.electorate.unmet());
+                let why = format!(
+                    "seed {seed}: {what}; its proof cannot be judged before {unmet} more seeds are met"
+                );
+                self.registration_failed(why, now);
             }
         } else {
             let why = refusal.describe(|node| self.party(node).to_string());
@@ -206,7 +227,8 @@ impl Peer {
                         incarnation: key.incarnation,
                     });
                 }
-                self.life.begin_after(key.incarnation);
+                self.life
+                    .begin_after(key.incarnation, &mut self.rng, now.instant);
                 self.gossip.set_incarnation(self.life.incarnation);
             }
         }
@@ -215,8 +237,8 @@ impl Peer {
     fn joined(&mut self, proof: Arc<Proof>, now: Now) {
         let is_news = self.life.passport().is_none();
         self.life.phase = Phase::Member(proof.clone());
-        self.life.back_off.reset();
         if is_news {
+            self.life.joined_at = Some(now.instant);
             let incarnation = self.life.incarnation;
             self.out.event(Event::Joined { incarnation });
             for conn in self.seed_sessions() {

@@ -18,6 +18,8 @@ use crate::roles::{ConnId, roster_sync};
 pub(super) struct Link {
     pub(super) conn: ConnId,
     dialed: bool,
+    /// This end has accepted the other's certificate, and the other end this one's.
+    accepted: (bool, bool),
     pub(super) is_up: bool,
     /// Shown, but its signers are not known yet.
     pub(super) passport: Option<Arc<Proof>>,
@@ -36,9 +38,6 @@ impl Peer {
         if self.life.passport().is_none() {
             return;
         }
-        // A dial that an accepted link made needless was cancelled without a word.
-        self.dialing
-            .retain(|_, node| !self.links.contains_key(node));
         let dialing = self.coming();
         let resting: BTreeSet<NodeId> = self
             .back_offs
@@ -67,7 +66,11 @@ impl Peer {
             .collect()
     }
 
-    pub(super) fn link_is_ready(&mut self, ready: Ready, now: Now) {
+    pub(super) fn link_is_ready(&mut self, ready: &Ready, now: Now) {
+        // Dials that this link made needless.
+        ready.cancelled.iter().for_each(|dial| {
+            self.dialing.remove(dial);
+        });
         if ready.replaces.is_some() {
             self.link_is_down(ready.remote, "replaced by a new connection".to_owned(), now);
         }
@@ -83,6 +86,7 @@ impl Peer {
             Link {
                 conn: ready.conn,
                 dialed: ready.dialed,
+                accepted: (false, false),
                 is_up: false,
                 passport: None,
                 deadline: now.instant + self.options.hello_timeout,
@@ -143,7 +147,7 @@ impl Peer {
                 if entry.key.standing == Standing::Admitted
                     && entry.key.incarnation == key.incarnation =>
             {
-                self.link_is_up(conn, from, now);
+                self.accept_link(conn, from, now);
             }
             Some(entry) => self.drop_link(conn, from, Goodbye::NotAMember(entry.proof), now),
             None => self.drop_link(
@@ -155,7 +159,8 @@ impl Peer {
         }
     }
 
-    pub(super) fn link_is_up(&mut self, conn: ConnId, node: NodeId, now: Now) {
+    /// The other end's certificate holds: it is told so, if there is room for the link.
+    fn accept_link(&mut self, conn: ConnId, node: NodeId, now: Now) {
         let coming = self.coming();
         let Some(link) = self.links.get_mut(&node) else {
             return;
@@ -166,6 +171,26 @@ impl Peer {
                 .close(conn, Goodbye::TooManyLinks, &mut self.out);
             return;
         }
+        link.passport = None;
+        link.accepted.0 = true;
+        self.out.send(conn, Message::Welcome);
+        self.link_is_up(conn, node, now);
+    }
+
+    /// The other end has accepted this one's certificate.
+    pub(super) fn handle_welcome(&mut self, conn: ConnId, node: NodeId, now: Now) {
+        if let Some(link) = self.links.get_mut(&node).filter(|link| link.conn == conn) {
+            link.accepted.1 = true;
+            self.link_is_up(conn, node, now);
+        }
+    }
+
+    /// Begins to use a link, once both ends have accepted it.
+    fn link_is_up(&mut self, conn: ConnId, node: NodeId, now: Now) {
+        let is_accepted = |link: &&mut Link| link.accepted == (true, true) && !link.is_up;
+        let Some(link) = self.links.get_mut(&node).filter(is_accepted) else {
+            return;
+        };
         link.is_up = true;
         self.wishes_changed = true;
         if let Some(back_off) = self.back_offs.get_mut(&node) {
@@ -213,15 +238,17 @@ impl Peer {
 
     /// Closes links whose other end shows no certificate, or one whose signers stay unknown.
     pub(super) fn drop_undocumented(&mut self, now: Now) {
-        let late: Vec<(NodeId, ConnId, bool)> = self
+        let late: Vec<(NodeId, ConnId, bool, bool)> = self
             .links
             .iter()
             .filter(|(_, link)| !link.is_up && now.instant >= link.deadline)
-            .map(|(node, link)| (*node, link.conn, link.passport.is_some()))
+            .map(|(node, link)| (*node, link.conn, link.passport.is_some(), link.accepted.0))
             .collect();
-        for (node, conn, was_shown) in late {
+        for (node, conn, was_shown, was_accepted) in late {
             let goodbye = if was_shown {
                 Goodbye::Undecided("its signers are seeds that were not met yet".to_owned())
+            } else if was_accepted {
+                Goodbye::Undecided("the other end did not accept this one's in time".to_owned())
             } else {
                 Goodbye::NoPassport("none was shown".to_owned())
             };

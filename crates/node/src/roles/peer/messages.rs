@@ -28,6 +28,7 @@ impl Peer {
                 self.probes
                     .handle_echo(conn, nonce, record, &mut self.connections, &mut self.out);
             }
+            (Purpose::Link, Message::Welcome) => self.handle_welcome(conn, from, now),
             (Purpose::Link, Message::Passport(proof)) => {
                 self.handle_passport(conn, from, proof, now)
             }
@@ -48,7 +49,7 @@ impl Peer {
                     self.drop_link(conn, from, Goodbye::Misbehaved(error.to_string()), now);
                 }
             }
-            (Purpose::Link | Purpose::Register, Message::Roster(message)) => {
+            (_, Message::Roster(message)) if purpose == Purpose::Link || is_seed => {
                 match roster_sync::answer(&self.roster, message) {
                     Ok((answers, proofs)) => {
                         answers
@@ -120,6 +121,9 @@ impl Peer {
         asker: Option<Arc<Proof>>,
         now: Now,
     ) {
+        if !self.connections.may_ask(conn, now, &mut self.out) {
+            return;
+        }
         self.take_in(
             conn,
             asker.into_iter().chain([suspect]).collect(),

@@ -175,7 +175,8 @@ impl Peer {
             }
             Standing::Evicted => {
                 self.forget_member(node, Goodbye::NotAMember(entry.proof.clone()), now);
-                if was.is_some() || is_recent {
+                // Of members that came and went before this one there is nothing to tell.
+                if was.is_some() {
                     self.out.event(Event::DeadConfirmed {
                         member,
                         incarnation: key.incarnation,
@@ -186,7 +187,6 @@ impl Peer {
             }
             Standing::Left => {
                 self.forget_member(node, Goodbye::NotAMember(entry.proof.clone()), now);
-                // Of members that left before this one came there is nothing to tell.
                 if was.is_some() {
                     self.out.event(Event::Left(member));
                 }

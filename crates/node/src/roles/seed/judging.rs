@@ -5,6 +5,7 @@ use quorate_consensus::{Choice, DeadReport, NodeId, Now, Proposal, ProposalId, P
 use super::Seed;
 use crate::event::{Event, Way};
 use crate::protocol::{Message, Purpose};
+use crate::roles::probing::Outcome;
 use crate::roles::testifying::check_panel;
 
 impl Seed {
@@ -48,18 +49,27 @@ impl Seed {
     }
 
     /// The probe for a question ended.
-    pub(super) fn judge_probed(&mut self, id: ProposalId, result: &Result<(), String>, now: Now) {
+    pub(super) fn judge_probed(&mut self, id: ProposalId, outcome: Outcome, now: Now) {
         let Some(proposal) = self.council.proposal(&id).cloned() else {
             return;
         };
-        let (choice, reason) = match (&*proposal, result) {
-            (Proposal::Admit(_), Ok(())) => (Choice::Yes, "it answered at its address".to_owned()),
-            (Proposal::Admit(_), Err(cause)) => (Choice::No, format!("cannot be reached: {cause}")),
-            (_, Ok(())) => (Choice::No, "it answered this seed's probe".to_owned()),
-            (_, Err(cause)) => (
+        let (choice, reason) = match (&*proposal, outcome) {
+            (Proposal::Admit(_), Outcome::Alive) => {
+                (Choice::Yes, "it answered at its address".to_owned())
+            }
+            (Proposal::Admit(_), Outcome::Silent(cause)) => {
+                (Choice::No, format!("cannot be reached: {cause}"))
+            }
+            (_, Outcome::Alive) => (Choice::No, "it answered this seed's probe".to_owned()),
+            (_, Outcome::Silent(cause)) => (
                 Choice::Yes,
                 format!("this seed's probe failed too: {cause}"),
             ),
+            // A seed that could not look has no say.
+            (_, Outcome::NotKnown(why)) => {
+                tracing::warn!(%proposal, why, "abstaining");
+                return;
+            }
         };
         self.council.handle_judgement(id, choice, &reason, now);
     }

@@ -59,6 +59,9 @@ impl Seed {
             // Members whose session outlived their membership, or began before this seed knew of it: no fault.
             (Purpose::Register, Message::Roster(_) | Message::LinkCount(_)) => {}
             (Purpose::Register, Message::DeadReport(report)) => {
+                if !self.connections.may_ask(conn, now, &mut self.out) {
+                    return;
+                }
                 let reason = format!("{} is no member", from.short());
                 self.refuse_report(&report, reason);
             }
@@ -79,7 +82,11 @@ impl Seed {
             Message::LinkCount(count) => {
                 self.link_counts.insert(from, count);
             }
-            Message::DeadReport(report) => self.handle_report(from, report, now),
+            Message::DeadReport(report) => {
+                if self.connections.may_ask(conn, now, &mut self.out) {
+                    self.handle_report(from, report, now);
+                }
+            }
             Message::SuspectRequest {
                 inquiry, suspect, ..
             } => {
@@ -163,6 +170,9 @@ impl Seed {
         inquiry: Inquiry,
         now: Now,
     ) {
+        if !self.connections.may_ask(conn, now, &mut self.out) {
+            return;
+        }
         if self.council.roster().member(&from).is_none()
             && !self.council.electorate().contains(&from)
         {

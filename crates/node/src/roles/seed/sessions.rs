@@ -11,7 +11,8 @@ use crate::roles::connections::{Conn, Ready};
 use crate::roles::{ConnId, Output, roster_sync};
 
 impl Seed {
-    pub(super) fn handle_ready(&mut self, ready: Ready, now: Now) {
+    pub(super) fn handle_ready(&mut self, ready: &Ready, now: Now) {
+        self.seats.handle_cancelled(&ready.cancelled);
         self.probes.handle_ready(ready.conn, &mut self.out);
         self.with_suspicions(now, |suspicions, with| {
             suspicions.handle_ready(ready.conn, with)
@@ -64,7 +65,11 @@ impl Seed {
             .as_ref()
             .map_or_else(|| cause.to_owned(), ToString::to_string);
         match closed.purpose {
-            Some(Purpose::Link) if closed.role.is_some() && self.link_to(node).is_none() => {
+            Some(Purpose::Link)
+                if closed.role.is_some()
+                    && closed.goodbye != Some(Goodbye::Duplicate)
+                    && self.link_to(node).is_none() =>
+            {
                 if let Some(seat) = self.council.electorate().seat_of(&node) {
                     self.seats.handle_lost(seat, now.instant);
                     let seed = self.party(node);
@@ -88,6 +93,9 @@ impl Seed {
 
     /// `REGISTER_REQUEST`.
     pub(super) fn handle_register(&mut self, conn: ConnId, from: NodeId, record: Record, now: Now) {
+        if !self.connections.may_ask(conn, now, &mut self.out) {
+            return;
+        }
         if record.node != from {
             let why = format!(
                 "a record of {} came from {}",
@@ -207,7 +215,7 @@ impl Seed {
         );
     }
 
-    /// Cuts off a node that is out. Its session stays for its next registration, but for one that leaves.
+    /// Cuts off a node that is out. Its session stays: it learns there that it is out, and may register again.
     pub(super) fn cut(&mut self, node: NodeId, proof: &Arc<Proof>) {
         let conns: Vec<ConnId> = self.connections.to(node).collect();
         for conn in conns {
