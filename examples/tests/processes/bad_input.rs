@@ -211,9 +211,10 @@ fn a_store_that_cannot_be_used_is_told_and_left_alone() {
     let shown = format!("{data}/store.redb");
 
     let error = net.error_of("seed", &other, &["--data", &data]);
+    // The key goes first: two processes of one node would end each other's lives.
     assert_eq!(
         error,
-        format!("the store {shown} is in use by another process")
+        format!("the key file {data}/key is in use by another process")
     );
     net.ask_to_stop(node, Signal::SIGTERM);
     net.exit(node, PATIENCE);

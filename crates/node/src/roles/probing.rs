@@ -291,3 +291,98 @@ fn close(probe: Probe, connections: &mut Connections, out: &mut Outbox) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Options, SeedList};
+    use crate::protocol::RoleKind;
+
+    const TIMEOUT: Duration = Duration::from_secs(1);
+
+    struct Probing {
+        probes: Probes,
+        connections: Connections,
+        out: Outbox,
+        now: Now,
+    }
+
+    impl Probing {
+        fn new() -> Self {
+            let now = Now {
+                instant: Instant::now(),
+                unix_ms: 0,
+            };
+            let seeds = SeedList::parse("127.0.0.1,1").unwrap();
+            let (me, options) = (NodeId::from(1), Options::default());
+            Self {
+                probes: Probes::new(TIMEOUT),
+                connections: Connections::new(me, RoleKind::Seed, &seeds, &options, 1, now),
+                out: Outbox::default(),
+                now,
+            }
+        }
+
+        fn start(&mut self, target: u64, record: Option<Digest>) {
+            self.probes.start(
+                NodeId::from(target),
+                vec!["127.0.0.1:2".to_owned()],
+                record,
+                &mut self.connections,
+                self.now,
+                &mut self.out,
+            );
+        }
+
+        fn time_out(&mut self, after: Duration) -> Vec<Outcome> {
+            let now = self.now.after(after);
+            self.probes
+                .handle_timeout(&mut self.connections, now, &mut self.out);
+            std::iter::from_fn(|| self.probes.poll_done())
+                .map(|probed| probed.outcome)
+                .collect()
+        }
+    }
+
+    #[test]
+    fn a_probe_that_was_not_made_says_nothing_of_the_node() {
+        let mut probing = Probing::new();
+        for target in 0..PROBES_MAX as u64 {
+            probing.start(target, None);
+        }
+        assert_eq!(probing.probes.poll_done(), None);
+        probing.start(5000, None);
+        let refused = probing.probes.poll_done().unwrap();
+        assert!(
+            matches!(refused.outcome, Outcome::NotKnown(_)),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn candidates_leave_room_for_the_probes_of_members() {
+        let mut probing = Probing::new();
+        for target in 0..PROBES_MAX as u64 {
+            probing.start(target, Some(Digest::new([1; 32])));
+        }
+        let refused = std::iter::from_fn(|| probing.probes.poll_done()).count();
+        assert_eq!(refused, PROBES_MAX / 2);
+        probing.start(5000, None);
+        assert_eq!(probing.probes.poll_done(), None);
+    }
+
+    #[test]
+    fn silence_counts_only_while_this_node_was_listening() {
+        for (after, is_silence) in [(TIMEOUT, true), (TIMEOUT * 3, false)] {
+            let mut probing = Probing::new();
+            probing.start(2, None);
+            let outcomes = probing.time_out(after);
+            let is_as_expected = match &outcomes[..] {
+                [Outcome::Silent(_)] => is_silence,
+                [Outcome::NotKnown(_)] => !is_silence,
+                _ => false,
+            };
+            assert!(is_as_expected, "after {after:?}: {outcomes:?}");
+        }
+    }
+}

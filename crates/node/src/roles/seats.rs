@@ -180,3 +180,40 @@ impl Seats {
             .find(|(_, seat)| seat.dial == Some(dial))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Options, SeedList};
+    use crate::protocol::RoleKind;
+    use quorate_consensus::Now;
+
+    #[test]
+    fn a_seat_whose_dial_was_given_up_for_a_link_is_dialled_again() {
+        let now = Now {
+            instant: Instant::now(),
+            unix_ms: 0,
+        };
+        let pin = NodeId::from(2);
+        let list = SeedList::parse(&format!("127.0.0.1,1\n127.0.0.1,2,{pin}\n")).unwrap();
+        let electorate = list.electorate().unwrap();
+        let (me, options) = (NodeId::from(1), Options::default());
+        let mut connections = Connections::new(me, RoleKind::Seed, &list, &options, 1, now);
+        let mut seats = Seats::new(Purpose::Link, 2, Some(0), options.redial, 1);
+        let mut out = Outbox::default();
+        let mut dials = |seats: &mut Seats| {
+            seats.dial_due(&electorate, &mut connections, now.instant, &mut out);
+            std::iter::from_fn(|| out.pop())
+                .filter_map(|output| match output {
+                    super::super::Output::Dial { dial, .. } => Some(dial),
+                    _ => None,
+                })
+                .collect::<Vec<_>>()
+        };
+        let first = dials(&mut seats);
+        assert_eq!(first.len(), 1);
+        assert_eq!(dials(&mut seats), [], "it is under way");
+        seats.handle_cancelled(&first);
+        assert_eq!(dials(&mut seats).len(), 1, "its link is gone again");
+    }
+}

@@ -338,3 +338,19 @@ async fn a_member_lives_as_long_as_its_process_when_all_its_links_are_cut() {
         "a live member was reported dead"
     );
 }
+
+#[tokio::test]
+async fn two_processes_with_one_key_slow_each_other_down() {
+    let mut net = Net::start(3, 3).await;
+    let from = net.mark();
+    let twin = net.peers[0].identity.clone();
+    net.add_peer(twin.clone(), net.plan.options.clone()).await;
+    // Without a pause each ends the other's life some eighty times a second.
+    net.listen_for(std::time::Duration::from_secs(3)).await;
+    let lives = net.heard[from..]
+        .iter()
+        .filter(|heard| heard.who == twin.id())
+        .filter(|heard| matches!(heard.event, Event::Joined { .. }))
+        .count();
+    assert!((2..=16).contains(&lives), "{lives} lives in 3 s");
+}
