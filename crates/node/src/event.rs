@@ -289,6 +289,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// This seed gives no vote: it could not find out for itself.
+    Abstained {
+        /// On whom.
+        about: Party,
+        /// Why.
+        reason: String,
+    },
     /// A member is evicted, by certificate.
     DeadConfirmed {
         /// Who.
@@ -472,6 +479,9 @@ impl fmt::Display for Event {
                     f,
                     "DEAD_VOTE on {suspect} from seed {voter}: {choice} ({reason})"
                 )
+            }
+            Self::Abstained { about, reason } => {
+                write!(f, "No vote on {about} from this seed: {reason}")
             }
             Self::DeadConfirmed {
                 member,

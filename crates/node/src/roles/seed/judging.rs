@@ -67,7 +67,8 @@ impl Seed {
             ),
             // A seed that could not look has no say.
             (_, Outcome::NotKnown(why)) => {
-                tracing::warn!(%proposal, why, "abstaining");
+                let about = self.subject(&proposal);
+                self.out.event(Event::Abstained { about, reason: why });
                 return;
             }
         };
