@@ -245,7 +245,8 @@ pub struct Options {
     /// How long a seed waits for a member's session before it probes the member itself. It gives its neighbours time
     /// to report first. Default 2 s.
     pub orphan_after: Duration,
-    /// How many connections may be open at once, and with one node. Default 4096 and 16.
+    /// How many connections may be open at once, and with one node. Each takes a file descriptor, of which many systems
+    /// give a process 1024: raise both together for larger networks. Default 900 and 16.
     pub connections_max: (usize, usize),
     /// The council of a seed.
     pub council: council::Config,
@@ -279,7 +280,7 @@ impl Default for Options {
             redial: (Duration::from_millis(100), Duration::from_secs(2)),
             session_ping: Duration::from_secs(1),
             orphan_after: Duration::from_secs(2),
-            connections_max: (4096, 16),
+            connections_max: (900, 16),
             council: council::Config::default(),
             overlay: overlay::Config::default(),
             gossip: gossip::Config::default(),
