@@ -15,6 +15,7 @@ use crate::show::Show;
 
 const SEEDS: usize = 3;
 const PEERS: usize = 8;
+const LINKS_MIN: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Tells it all; an error says what did not happen.
@@ -62,14 +63,6 @@ async fn registration(show: &Show) -> Result<Cast, String> {
         everywhere,
     )
     .await?;
-    cast.wait("every peer linked to another", PATIENCE, 0, |heard| {
-        ids[SEEDS..].iter().all(|who| {
-            heard
-                .iter()
-                .any(|heard| heard.who == *who && matches!(heard.event, Event::LinkUp(_)))
-        })
-    })
-    .await?;
     let first = cast.actors[SEEDS].node.id();
     for heard in &cast.heard {
         if heard.who != cast.actors[0].node.id() {
@@ -99,13 +92,9 @@ async fn registration(show: &Show) -> Result<Cast, String> {
         "{PEERS} peers admitted by quorum; all {} rosters list them",
         cast.actors.len()
     ));
-    let mut links = 0;
-    for actor in &cast.actors[SEEDS..] {
-        links += actor.node.neighbors().await.len();
-    }
+    let links = linked(&cast).await?;
     show.good(format_args!(
-        "{} links in the overlay, each opened by a certificate",
-        links / 2
+        "{links} links in the overlay, at least {LINKS_MIN} at each peer, each opened by a certificate"
     ));
     Ok(cast)
 }
@@ -474,6 +463,26 @@ async fn summary(show: &Show, cast: &mut Cast, began: Instant) -> Result<(), Str
         began.elapsed().as_secs_f64()
     ));
     Ok(())
+}
+
+/// Waits until every peer has its links; how many there are.
+async fn linked(cast: &Cast) -> Result<usize, String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut ends = Vec::new();
+        for actor in &cast.actors[SEEDS..] {
+            ends.push(actor.node.neighbors().await.len());
+        }
+        if ends.iter().all(|links| *links >= LINKS_MIN) {
+            return Ok(ends.iter().sum::<usize>() / 2);
+        }
+        if Instant::now() > deadline {
+            return Err(format!(
+                "missing after {PATIENCE:?}: {LINKS_MIN} links at every peer"
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Waits until all rosters but one node's have so many members, and checks that they are the same.
