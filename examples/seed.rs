@@ -16,6 +16,7 @@ use clap::Parser;
 use quorate_examples::{
     Log, StopSignals, exit, hush_the_opening_of_stores, log_to_the_end, trace_as_asked,
 };
+use quorate_node::store::Store;
 use quorate_node::{Identity, Node, SeedLine, SeedList};
 
 /// A seed of a Quorate network.
@@ -88,8 +89,13 @@ fn init(
     if seeds.position(&address).is_none() {
         return Err(format!("{address} is not in {}", args.config.display()));
     }
-    let (identity, _) =
+    let (identity, is_new) =
         Identity::load_or_create(data.join("key")).map_err(|error| error.to_string())?;
+    if is_new {
+        // A key without a store is taken for one that lost its store, and abstains at first.
+        Store::open(&data.join("store.redb"), seeds.network())
+            .map_err(|error| error.to_string())?;
+    }
     let text = std::fs::read_to_string(&args.config)
         .map_err(|error| format!("cannot read {}: {error}", args.config.display()))?;
     // Only this seed's line changes; comments and order stay.

@@ -4,6 +4,7 @@
 //! and so on, in their words.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_consensus::{
@@ -289,6 +290,8 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// This seed's key is older than its store: it may have voted on what is still open, and gives no votes for so long.
+    Abstaining(Duration),
     /// This seed gives no vote: it could not find out for itself.
     Abstained {
         /// On whom.
@@ -480,6 +483,10 @@ impl fmt::Display for Event {
                     "DEAD_VOTE on {suspect} from seed {voter}: {choice} ({reason})"
                 )
             }
+            Self::Abstaining(span) => write!(
+                f,
+                "The store is lost, the key is not: this seed gives no votes for {span:?}"
+            ),
             Self::Abstained { about, reason } => {
                 write!(f, "No vote on {about} from this seed: {reason}")
             }

@@ -130,3 +130,17 @@ fn a_newcomer_shows_the_whole_peer_list_whoever_told_it() {
         net.expect_all(&net.alive(), &has_left);
     }
 }
+
+/// A seed that `--init` gave its key has no store to have lost: it votes from the first moment.
+#[test]
+fn seeds_that_were_pinned_by_init_admit_at_once() {
+    let mut net = Network::planned(1);
+    let seed = net.seeds()[0].clone();
+    let pinning = net.launch("seed", &seed, &["--init"]);
+    net.exit(pinning, PATIENCE);
+    let node = net.seed(0);
+    net.expect(node, "listens at");
+    let peer = net.peer(&[]);
+    net.expect(peer, "Joined the network");
+    assert!(net.find(node, "gives no votes").is_none());
+}

@@ -126,6 +126,9 @@ impl Seed {
             council.restore_vote(opened_ms, vote);
         }
         let mut out = Outbox::default();
+        if restored.is_lost {
+            out.event(Event::Abstaining(ABSTAIN));
+        }
         for proof in restored.proofs {
             match council.restore_proof(proof) {
                 // Signed by a seed that was replaced meanwhile, say: the other seeds have a proof that can be judged.

@@ -138,11 +138,6 @@ impl Suspicions {
         );
     }
 
-    /// Whether a member is under suspicion here.
-    pub fn is_suspected(&self, node: &NodeId) -> bool {
-        self.cases.contains_key(node)
-    }
-
     /// A member has shown that it lives.
     pub fn handle_alive(&mut self, node: &NodeId) {
         self.cases.remove(node);
