@@ -164,6 +164,11 @@ name!(
     Signature, 64
 );
 
+impl NetworkId {
+    /// No network: what a founding record names, and a node that has not found a network yet.
+    pub const NONE: Self = Self([0; 32]);
+}
+
 impl NodeId {
     /// The first eight hexadecimal digits, for logs and tables.
     pub fn short(&self) -> impl fmt::Display + '_ {

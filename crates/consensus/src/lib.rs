@@ -77,6 +77,7 @@ mod record;
 mod report;
 mod roster;
 mod scheme;
+pub mod succession;
 mod tally;
 mod time;
 mod transcript;
@@ -100,6 +101,7 @@ pub use roster::{
     BUCKETS, Entry, Merged, Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof,
 };
 pub use scheme::{Scheme, Signer, Unproven, UnprovenSigner};
+pub use succession::Succession;
 pub use tally::{Counted, Outcome, Tally};
 pub use time::{Now, VOTING_WINDOW_MS};
 pub use transcript::Transcript;

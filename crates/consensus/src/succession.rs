@@ -1,0 +1,580 @@
+//! Which valid change of the membership comes next: unanimous opinions make a change valid, and single-decree Paxos, one
+//! instance per epoch, orders the valid ones (Lamport, "Paxos Made Simple", 2001).
+//!
+//! ```text
+//!  ALLOW of every member   ─┐                    leader                 acceptors
+//!  ACCUSE of all who stay  ─┼─> a valid change ─> PREPARE ────────────────> promise
+//!  LEAVE of the leaver     ─┘                    ACCEPT  <── a quorum's ── PROMISE
+//!                                                   └────────────────────> accept
+//!                                              Link    <── a quorum's ──── ACCEPTED, to all
+//! ```
+//!
+//! [`Succession`] is one member's part in it, without time and without IO: it can be cloned, compared and hashed, so that
+//! a model checker explores it as it is. [`Assembly`](crate::Assembly) adds timers, leading and catching up.
+//!
+//! # What holds
+//!
+//! - No admission without the ALLOW of every member of the epoch, whoever lies.
+//! - While no member contradicts itself (which losing its store makes it do), an epoch is decided once: all chains are
+//!   prefixes of one. A member that does leaves [`Evidence`].
+//! - A statement leaves only after it is durable: see [`Output::Persist`].
+//!
+//! # Limits
+//!
+//! Opinions on at most 1024 records are held; those of candidates that are here, and one's own, go last. A ballot's counter
+//! may be at most 65,536 above the highest heard, so that nobody can use the numbers up.
+
+mod ballot;
+mod chain;
+mod change;
+mod counting;
+mod evidence;
+mod founding;
+mod leading;
+mod message;
+mod opinion;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+pub use ballot::{Accepted, Ballot, Promise, Proposed};
+pub use chain::{Link, LinkError, Membership, Place};
+pub use change::{Change, ChangeError};
+pub use evidence::Evidence;
+pub use founding::{Founding, FoundingError, Predecessor};
+pub use message::{Acceptor, Durable, Message, Output, Statement, To};
+pub use opinion::{Accusation, Leave, Opinion};
+
+use crate::id::{Digest, NodeId};
+use crate::record::Record;
+use crate::scheme::{Scheme, Signer};
+use crate::vote::Choice;
+use leading::Leading;
+
+/// On how many records opinions are held.
+const OPINIONS_MAX: usize = 1024;
+
+/// How far above the highest counter heard a ballot may be.
+const COUNTER_JUMP_MAX: u64 = 65_536;
+
+/// How a member signs, and how everybody checks.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys<'a> {
+    /// The member's own key.
+    pub signer: &'a dyn Signer,
+    /// The network's scheme.
+    pub scheme: &'a dyn Scheme,
+}
+
+/// One member's part in the decision of the present epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Succession {
+    me: NodeId,
+    membership: Arc<Membership>,
+    candidates: BTreeMap<NodeId, Arc<Record>>,
+    opinions: BTreeMap<Digest, BTreeMap<NodeId, Opinion>>,
+    accusations: BTreeMap<NodeId, BTreeMap<NodeId, Accusation>>,
+    leaves: BTreeMap<NodeId, Leave>,
+    /// Members that this one is in touch with: it does not choose to throw them out, whatever was said before.
+    present: BTreeSet<NodeId>,
+    acceptor: Option<Acceptor>,
+    /// The latest acceptance of each member.
+    accepted: BTreeMap<NodeId, Accepted>,
+    /// Valid changes that were proposed, by hash.
+    changes: BTreeMap<Digest, Arc<Change>>,
+    /// The highest counter heard.
+    counter: u64,
+    leading: Option<Leading>,
+    out: VecDeque<Output>,
+}
+
+/// Whether a message was for the decision at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Heard {
+    /// It was.
+    Now,
+    /// Its decision was made here: the sender lacks links.
+    Earlier,
+    /// It is about a later decision, or of another history: this member lacks links.
+    Later,
+}
+
+/// Why a statement does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatementError {
+    /// Its signer is no member.
+    #[error("{0} is no member of this epoch")]
+    NotAMember(NodeId),
+    /// It speaks for somebody else.
+    #[error("expected a statement of {expected}, who sent it, got one of {got}")]
+    Hearsay {
+        /// Who sent it.
+        expected: NodeId,
+        /// Whose it claims to be.
+        got: NodeId,
+    },
+    /// A signature does not hold.
+    #[error("a statement of {0} does not carry its signature")]
+    Signature(NodeId),
+    /// The ballot uses up the numbers.
+    #[error("expected a ballot of at most {max}, got {got}")]
+    Counter {
+        /// The highest acceptable.
+        max: u64,
+        /// What came.
+        got: u64,
+    },
+    /// A quorum's promises do not allow this change.
+    #[error("the promises do not allow this change: {0}")]
+    Promises(&'static str),
+    /// The change is not valid.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+/// Why this member cannot say that.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SayError {
+    /// It is no member (any more).
+    #[error("this node is no member")]
+    NotAMember,
+    /// No such candidate is here.
+    #[error("no candidate {0} is asking")]
+    NoCandidate(NodeId),
+    /// It has given its opinion on this record already.
+    #[error("this node has answered already: {0:?}")]
+    Answered(Choice),
+}
+
+impl Succession {
+    /// A member's part in the decision that follows `membership`.
+    pub fn new(me: NodeId, membership: Arc<Membership>) -> Self {
+        Self {
+            me,
+            membership,
+            candidates: BTreeMap::new(),
+            opinions: BTreeMap::new(),
+            accusations: BTreeMap::new(),
+            leaves: BTreeMap::new(),
+            present: BTreeSet::new(),
+            acceptor: None,
+            accepted: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            counter: 0,
+            leading: None,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Takes back what this member said before it was restarted, in any order. Links are the caller's to apply first;
+    /// what belongs to an earlier epoch is void and passed over.
+    pub fn restore(&mut self, said: Durable, keys: &Keys<'_>) {
+        match said {
+            Durable::Opinion(opinion) => {
+                let of_record = self.opinions.entry(opinion.record).or_default();
+                of_record.insert(opinion.voter, opinion);
+            }
+            Durable::Accusation(accusation)
+                if accusation.is_valid(&self.membership.place(), keys.scheme) =>
+            {
+                let of_suspect = self.accusations.entry(accusation.suspect).or_default();
+                of_suspect.insert(accusation.accuser, accusation);
+            }
+            Durable::Leave(leave) if leave.is_valid(&self.membership.place(), keys.scheme) => {
+                self.leaves.insert(leave.member, leave);
+            }
+            Durable::Acceptor(acceptor) if acceptor.epoch == self.membership.epoch() => {
+                self.counter = self.counter.max(acceptor.promised.counter);
+                if let Some((proposed, change)) = &acceptor.accepted {
+                    self.changes.insert(proposed.change, change.clone());
+                    let place = self.membership.place();
+                    let accepted =
+                        Accepted::sign(keys.signer, &place, proposed.ballot, proposed.change);
+                    self.accepted.insert(self.me, accepted);
+                }
+                self.acceptor = Some(acceptor);
+            }
+            Durable::Accusation(_)
+            | Durable::Leave(_)
+            | Durable::Acceptor(_)
+            | Durable::Link(_)
+            | Durable::Fork(_) => {}
+        }
+    }
+
+    /// The members, and the place of the next decision.
+    pub const fn membership(&self) -> &Arc<Membership> {
+        &self.membership
+    }
+
+    /// The candidates that are here.
+    pub fn candidates(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.candidates.values()
+    }
+
+    /// Every opinion held on a record.
+    pub fn opinions(&self, record: &Digest) -> impl Iterator<Item = &Opinion> {
+        self.opinions
+            .get(record)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    /// This member's own opinion on a record.
+    pub fn own_opinion(&self, record: &Digest) -> Option<&Opinion> {
+        self.opinions.get(record)?.get(&self.me)
+    }
+
+    /// Members whose opinion on a record is not held: whom its candidate waits for.
+    pub fn undecided_on(&self, record: &Digest) -> impl Iterator<Item = NodeId> {
+        let given = self.opinions.get(record);
+        self.membership
+            .members()
+            .filter(move |member| {
+                given
+                    .and_then(|given| given.get(&member.node))
+                    .is_none_or(|opinion| opinion.incarnation != member.incarnation)
+            })
+            .map(|member| member.node)
+    }
+
+    /// Whom this member accuses now.
+    pub fn accused(&self) -> impl Iterator<Item = NodeId> {
+        self.accusations
+            .iter()
+            .filter(|(_, by)| by.contains_key(&self.me))
+            .map(|(suspect, _)| *suspect)
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// A candidate is here with this record. One record per candidate: a later one replaces it.
+    ///
+    /// # Errors
+    /// When the record cannot be put to these members.
+    pub fn handle_candidate(
+        &mut self,
+        record: Arc<Record>,
+        keys: &Keys<'_>,
+    ) -> Result<(), ChangeError> {
+        self.membership.check_candidate(&record)?;
+        record.verify(keys.scheme)?;
+        self.candidates.insert(record.node, record);
+        Ok(())
+    }
+
+    /// A candidate has gone away: it is not admitted until it is back.
+    pub fn handle_candidate_gone(&mut self, node: &NodeId) {
+        if let Some(record) = self.candidates.remove(node) {
+            self.forget_opinions_on(&record.hash());
+        }
+    }
+
+    /// This member is in touch with another, or has lost it.
+    pub fn set_present(&mut self, member: NodeId, is_present: bool) {
+        if is_present {
+            self.present.insert(member);
+        } else {
+            self.present.remove(&member);
+        }
+    }
+
+    /// ALLOW or DENY a candidate.
+    ///
+    /// # Errors
+    /// When the candidate is not here, or was answered.
+    pub fn say_opinion(
+        &mut self,
+        candidate: NodeId,
+        choice: Choice,
+        reason: &str,
+        keys: &Keys<'_>,
+    ) -> Result<(), SayError> {
+        let incarnation = self.own_incarnation()?;
+        let record = self
+            .candidates
+            .get(&candidate)
+            .ok_or(SayError::NoCandidate(candidate))?
+            .hash();
+        if let Some(given) = self.own_opinion(&record) {
+            return Err(SayError::Answered(given.choice));
+        }
+        let network = self.membership.network();
+        let opinion = Opinion::sign(keys.signer, network, record, incarnation, choice, reason);
+        self.opinions
+            .entry(record)
+            .or_default()
+            .insert(self.me, opinion.clone());
+        self.out
+            .push_back(Output::Persist(Durable::Opinion(opinion.clone())));
+        self.send(To::All, Message::Opinion(opinion.clone()));
+        self.out.push_back(Output::Counted(opinion));
+        Ok(())
+    }
+
+    /// ACCUSE: one's own probe of a member failed. Said once per epoch.
+    ///
+    /// # Errors
+    /// When either is no member.
+    pub fn say_accuse(&mut self, suspect: NodeId, keys: &Keys<'_>) -> Result<(), SayError> {
+        self.own_incarnation()?;
+        let member = self.membership.member(&suspect);
+        let incarnation = member.ok_or(SayError::NotAMember)?.incarnation;
+        let by = self.accusations.entry(suspect).or_default();
+        if by.contains_key(&self.me) {
+            return Ok(());
+        }
+        let place = self.membership.place();
+        let accusation = Accusation::sign(keys.signer, &place, suspect, incarnation);
+        by.insert(self.me, accusation);
+        self.out
+            .push_back(Output::Persist(Durable::Accusation(accusation)));
+        self.send(To::All, self.at(Statement::Accuse(accusation)));
+        Ok(())
+    }
+
+    /// LEAVE: this member goes. Said once per epoch.
+    ///
+    /// # Errors
+    /// When it is no member.
+    pub fn say_leave(&mut self, keys: &Keys<'_>) -> Result<(), SayError> {
+        self.own_incarnation()?;
+        if self.leaves.contains_key(&self.me) {
+            return Ok(());
+        }
+        let leave = Leave::sign(keys.signer, &self.membership.place());
+        self.leaves.insert(self.me, leave);
+        self.out.push_back(Output::Persist(Durable::Leave(leave)));
+        self.send(To::All, self.at(Statement::Leave(leave)));
+        Ok(())
+    }
+
+    /// Another member says something.
+    ///
+    /// # Errors
+    /// Why it does not count. Honest members say nothing that does not.
+    pub fn handle_message(
+        &mut self,
+        from: NodeId,
+        message: Message,
+        keys: &Keys<'_>,
+    ) -> Result<Heard, StatementError> {
+        match message {
+            Message::Opinion(opinion) => self.handle_opinion(opinion, keys).map(|()| Heard::Now),
+            Message::At {
+                epoch,
+                head,
+                statement,
+            } => {
+                let place = self.membership.place();
+                if epoch < place.epoch {
+                    return Ok(Heard::Earlier);
+                }
+                if (epoch, head) != (place.epoch, place.head) {
+                    return Ok(Heard::Later);
+                }
+                if self.membership.member(&from).is_none() {
+                    return Err(StatementError::NotAMember(from));
+                }
+                self.handle_statement(from, statement, keys)?;
+                Ok(Heard::Now)
+            }
+        }
+    }
+
+    /// The next decision, as another member holds it.
+    ///
+    /// # Errors
+    /// Why it does not follow. Nothing has changed then.
+    pub fn handle_link(&mut self, link: Arc<Link>, keys: &Keys<'_>) -> Result<(), LinkError> {
+        link.verify(&self.membership, keys.scheme)?;
+        self.decided(link);
+        Ok(())
+    }
+
+    /// What another member needs to hear when the two meet: opinions on candidates that are here, and everything said
+    /// about the present decision.
+    pub fn handle_met(&mut self, member: NodeId) {
+        let here: BTreeSet<Digest> = self
+            .candidates
+            .values()
+            .map(|record| record.hash())
+            .collect();
+        let opinions = self
+            .opinions
+            .iter()
+            .filter(|(record, _)| here.contains(*record))
+            .flat_map(|(_, by)| by.values())
+            .cloned()
+            .map(Message::Opinion);
+        let own = self
+            .acceptor
+            .as_ref()
+            .and_then(|_| self.accepted.get(&self.me));
+        let statements = self
+            .accusations
+            .values()
+            .flat_map(BTreeMap::values)
+            .map(|accusation| Statement::Accuse(*accusation))
+            .chain(self.leaves.values().map(|leave| Statement::Leave(*leave)))
+            .chain(own.map(|accepted| Statement::Accepted(*accepted)))
+            .chain(self.leading.as_ref().map(Leading::repeat))
+            .map(|statement| self.at(statement));
+        let to = To::One(member);
+        let outputs: Vec<Output> = opinions
+            .chain(statements)
+            .map(|message| Output::Send { to, message })
+            .collect();
+        self.out.extend(outputs);
+    }
+
+    /// The change that this member would choose, were the choice free: the dead first, then those who leave, then the
+    /// smallest candidate.
+    pub fn choice(&self) -> Option<Change> {
+        self.eviction()
+            .or_else(|| {
+                self.leaves
+                    .values()
+                    .next()
+                    .map(|leave| Change::Leave(*leave))
+            })
+            .or_else(|| {
+                self.candidates
+                    .values()
+                    .find_map(|record| self.admission(record))
+            })
+    }
+
+    /// Whether this member has reason to lead a ballot: it knows a valid change, or has accepted one.
+    pub fn has_cause(&self) -> bool {
+        self.membership.member(&self.me).is_some()
+            && (self
+                .acceptor
+                .as_ref()
+                .is_some_and(|acceptor| acceptor.accepted.is_some())
+                || self.choice().is_some())
+    }
+
+    fn admission(&self, record: &Record) -> Option<Change> {
+        let given = self.opinions.get(&record.hash())?;
+        let allows: Option<BTreeMap<_, _>> = self
+            .membership
+            .members()
+            .map(|member| {
+                let is_allow = |opinion: &&Opinion| {
+                    opinion.choice == Choice::Yes && opinion.incarnation == member.incarnation
+                };
+                let opinion = given.get(&member.node).filter(is_allow)?;
+                Some((member.node, opinion.signature))
+            })
+            .collect();
+        Some(Change::Admit {
+            record: record.clone(),
+            allows: allows?,
+        })
+    }
+
+    /// The largest set of members that all others accuse, each of each.
+    fn eviction(&self) -> Option<Change> {
+        let accuses = |by: &NodeId, suspect: &NodeId| {
+            let of_suspect = self.accusations.get(suspect);
+            of_suspect.is_some_and(|accusers| accusers.contains_key(by))
+        };
+        let mut suspects: BTreeSet<NodeId> = self
+            .accused()
+            .filter(|suspect| !self.present.contains(suspect))
+            .collect();
+        // Whoever stays must accuse all who go; taking out whom one of them does not accuse makes one more who stays.
+        loop {
+            let before = suspects.len();
+            for member in self.membership.members() {
+                if !suspects.contains(&member.node) {
+                    suspects.retain(|suspect| accuses(&member.node, suspect));
+                }
+            }
+            if suspects.len() == before {
+                break;
+            }
+        }
+        let staying = self.membership.len() - suspects.len();
+        if suspects.is_empty() || staying < self.membership.quorum() {
+            return None;
+        }
+        let suspects = suspects
+            .iter()
+            .filter_map(|suspect| {
+                let by = self.accusations.get(suspect)?.iter();
+                let staying = by.filter(|(accuser, _)| !suspects.contains(*accuser));
+                let signatures =
+                    staying.map(|(accuser, accusation)| (*accuser, accusation.signature));
+                Some((*suspect, signatures.collect()))
+            })
+            .collect();
+        Some(Change::Evict { suspects })
+    }
+
+    fn own_incarnation(&self) -> Result<u64, SayError> {
+        let record = self.membership.member(&self.me);
+        Ok(record.ok_or(SayError::NotAMember)?.incarnation)
+    }
+
+    fn at(&self, statement: Statement) -> Message {
+        let place = self.membership.place();
+        Message::At {
+            epoch: place.epoch,
+            head: place.head,
+            statement,
+        }
+    }
+
+    fn send(&mut self, to: To, message: Message) {
+        self.out.push_back(Output::Send { to, message });
+    }
+
+    /// Own opinions are kept; others' come again with the candidate.
+    fn forget_opinions_on(&mut self, record: &Digest) {
+        if let Some(given) = self.opinions.get_mut(record) {
+            given.retain(|voter, _| *voter == self.me);
+            if given.is_empty() {
+                self.opinions.remove(record);
+            }
+        }
+    }
+
+    /// Forgets an own opinion on a record that will not be put to this member again.
+    pub fn forget_opinion(&mut self, record: &Digest) {
+        if !self
+            .candidates
+            .values()
+            .any(|candidate| candidate.hash() == *record)
+        {
+            self.opinions.remove(record);
+        }
+    }
+
+    fn decided(&mut self, link: Arc<Link>) {
+        self.membership = Arc::new(self.membership.apply(&link));
+        self.accusations.clear();
+        self.leaves.clear();
+        self.acceptor = None;
+        self.accepted.clear();
+        self.changes.clear();
+        self.counter = 0;
+        self.leading = None;
+        if let Change::Admit { record, .. } = &link.change {
+            self.opinions.remove(&record.hash());
+        }
+        // A candidate that is in by another record, or is too late for this life, would be a choice that nobody accepts.
+        let membership = self.membership.clone();
+        self.candidates
+            .retain(|_, record| membership.check_candidate(record).is_ok());
+        self.out
+            .push_back(Output::Persist(Durable::Link(link.clone())));
+        self.out.push_back(Output::Decided(link));
+    }
+}
