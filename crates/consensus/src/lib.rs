@@ -64,6 +64,7 @@
 //! # }
 //! ```
 
+pub mod assembly;
 mod certificate;
 pub mod council;
 mod departure;
@@ -79,10 +80,12 @@ mod roster;
 mod scheme;
 pub mod succession;
 mod tally;
+mod text;
 mod time;
 mod transcript;
 mod vote;
 
+pub use assembly::Assembly;
 pub use certificate::{Certificate, CertificateError};
 pub use council::{Council, ProposeError};
 pub use departure::Departure;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, NetworkId, NodeId, Signature};
 use crate::scheme::{Scheme, Signer};
+use crate::text::cut;
 use crate::transcript::Transcript;
 
 /// How many testimonies a report may list.
@@ -132,10 +133,6 @@ const fn at_most(what: &'static str, max: usize, got: usize) -> Result<(), Repor
 impl Testimony {
     /// Signs the signer's own finding. A cause over [`CAUSE_LEN_MAX`] is cut.
     pub fn sign(signer: &dyn Signer, inquiry: Inquiry, finding: Finding, cause: &str) -> Self {
-        let mut cut = cause.len().min(CAUSE_LEN_MAX);
-        while !cause.is_char_boundary(cut) {
-            cut -= 1;
-        }
         let mut this = Self {
             network: inquiry.network,
             suspect: inquiry.suspect,
@@ -143,7 +140,7 @@ impl Testimony {
             attempt: inquiry.attempt,
             witness: signer.id(),
             finding,
-            cause: cause[..cut].to_owned(),
+            cause: cut(cause, CAUSE_LEN_MAX).to_owned(),
             signature: Signature::new([0; 64]),
         };
         this.signature = signer.sign(&this.hash());

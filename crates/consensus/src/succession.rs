@@ -30,6 +30,7 @@ mod change;
 mod counting;
 mod evidence;
 mod founding;
+mod history;
 mod leading;
 mod message;
 mod opinion;
@@ -42,6 +43,7 @@ pub use chain::{Link, LinkError, Membership, Place};
 pub use change::{Change, ChangeError};
 pub use evidence::Evidence;
 pub use founding::{Founding, FoundingError, Predecessor};
+pub use history::Chain;
 pub use message::{Acceptor, Durable, Message, Output, Statement, To};
 pub use opinion::{Accusation, Leave, Opinion};
 
@@ -172,7 +174,7 @@ impl Succession {
     /// what belongs to an earlier epoch is void and passed over.
     pub fn restore(&mut self, said: Durable, keys: &Keys<'_>) {
         match said {
-            Durable::Opinion(opinion) => {
+            Durable::Opinion { opinion, .. } => {
                 let of_record = self.opinions.entry(opinion.record).or_default();
                 of_record.insert(opinion.voter, opinion);
             }
@@ -202,6 +204,11 @@ impl Succession {
             | Durable::Link(_)
             | Durable::Fork(_) => {}
         }
+    }
+
+    /// Whose part this is.
+    pub const fn me(&self) -> NodeId {
+        self.me
     }
 
     /// The members, and the place of the next decision.
@@ -238,6 +245,19 @@ impl Succession {
                     .is_none_or(|opinion| opinion.incarnation != member.incarnation)
             })
             .map(|member| member.node)
+    }
+
+    /// The ballot that this member promised last.
+    pub fn promised(&self) -> Option<Ballot> {
+        self.acceptor.as_ref().map(|acceptor| acceptor.promised)
+    }
+
+    /// Whether anything was said about the present decision that others may not have heard.
+    pub fn is_deciding(&self) -> bool {
+        self.acceptor.is_some()
+            || !self.candidates.is_empty()
+            || !self.accusations.is_empty()
+            || !self.leaves.is_empty()
     }
 
     /// Whom this member accuses now.
@@ -296,11 +316,9 @@ impl Succession {
         keys: &Keys<'_>,
     ) -> Result<(), SayError> {
         let incarnation = self.own_incarnation()?;
-        let record = self
-            .candidates
-            .get(&candidate)
-            .ok_or(SayError::NoCandidate(candidate))?
-            .hash();
+        let asking = self.candidates.get(&candidate);
+        let asking = asking.ok_or(SayError::NoCandidate(candidate))?;
+        let (record, opened_ms) = (asking.hash(), asking.opened_ms);
         if let Some(given) = self.own_opinion(&record) {
             return Err(SayError::Answered(given.choice));
         }
@@ -310,8 +328,10 @@ impl Succession {
             .entry(record)
             .or_default()
             .insert(self.me, opinion.clone());
-        self.out
-            .push_back(Output::Persist(Durable::Opinion(opinion.clone())));
+        self.out.push_back(Output::Persist(Durable::Opinion {
+            opened_ms,
+            opinion: opinion.clone(),
+        }));
         self.send(To::All, Message::Opinion(opinion.clone()));
         self.out.push_back(Output::Counted(opinion));
         Ok(())

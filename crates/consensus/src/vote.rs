@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::electorate::Electorate;
 use crate::id::{Digest, NodeId, ProposalId, Signature};
 use crate::scheme::{Scheme, Signer};
+use crate::text::cut;
 use crate::transcript::Transcript;
 
 /// How long a reason may be, in bytes.
@@ -129,16 +130,12 @@ impl Vote {
         choice: Choice,
         reason: &str,
     ) -> Self {
-        let mut cut = reason.len().min(REASON_LEN_MAX);
-        while !reason.is_char_boundary(cut) {
-            cut -= 1;
-        }
         Self {
             proposal,
             voter: signer.id(),
             choice,
             signature: signer.sign(&statement(electorate, &proposal, choice)),
-            reason: reason[..cut].to_owned(),
+            reason: cut(reason, REASON_LEN_MAX).to_owned(),
         }
     }
 

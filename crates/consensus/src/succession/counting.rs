@@ -406,6 +406,10 @@ impl Succession {
 
     fn become_acceptor(&mut self, promised: Ballot, accepted: Option<(Proposed, Arc<Change>)>) {
         self.counter = self.counter.max(promised.counter);
+        if self.leads().is_some_and(|own| own < promised) {
+            // An own ballot that this promise forbids to finish.
+            self.leading = None;
+        }
         let acceptor = Acceptor {
             epoch: self.membership.epoch(),
             promised,

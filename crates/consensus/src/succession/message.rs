@@ -67,7 +67,12 @@ pub enum Statement {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Durable {
     /// An own opinion. Needed as long as the record may be put to this member again.
-    Opinion(Opinion),
+    Opinion {
+        /// When the record's attempt was opened, in milliseconds since the Unix epoch.
+        opened_ms: u64,
+        /// The opinion.
+        opinion: Opinion,
+    },
     /// An own accusation. Void after the next link.
     Accusation(Accusation),
     /// The own leave. Void after the next link.

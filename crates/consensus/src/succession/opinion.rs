@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::Place;
 use crate::id::{Digest, NetworkId, NodeId, Signature};
 use crate::scheme::{Scheme, Signer};
+use crate::text::cut;
 use crate::transcript::Transcript;
 use crate::vote::{Choice, REASON_LEN_MAX};
 
@@ -38,7 +39,7 @@ impl Opinion {
     ) -> Self {
         let reason = match choice {
             Choice::Yes => "",
-            Choice::No => &reason[..reason.floor_char_boundary(REASON_LEN_MAX)],
+            Choice::No => cut(reason, REASON_LEN_MAX),
         };
         let statement = statement(network, &record, incarnation, choice, reason);
         Self {

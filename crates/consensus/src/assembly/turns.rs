@@ -1,0 +1,139 @@
+//! Whose turn it is to lead: by rank, with patience for who leads already, and a jittered back-off for who was refused.
+
+use std::time::{Duration, Instant};
+
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Assembly, Config};
+use crate::id::NodeId;
+use crate::succession::{Membership, Succession};
+use crate::transcript::Transcript;
+
+/// How many patiences a ballot is led before a new one is begun: what was proposed may be refused by all who are left.
+const PATIENCES_PER_BALLOT: u32 = 8;
+
+/// When this member leads, and repeats itself.
+#[derive(Debug)]
+pub(super) struct Turns {
+    lead_at: Option<Instant>,
+    /// When to repeat the question of the ballot led, and when to begin a new one.
+    leading: Option<(Instant, Instant)>,
+    failures: u32,
+    pub(super) sync_at: Instant,
+}
+
+impl Turns {
+    pub(super) const fn new(sync_at: Instant) -> Self {
+        Self {
+            lead_at: None,
+            leading: None,
+            failures: 0,
+            sync_at,
+        }
+    }
+
+    pub(super) fn sync_is_due(&self, now: Instant) -> bool {
+        now >= self.sync_at
+    }
+
+    /// Sets what is not set yet, and drops what has no cause any more.
+    pub(super) fn plan(
+        &mut self,
+        core: &Succession,
+        config: &Config,
+        now: Instant,
+        rng: &mut ChaCha8Rng,
+    ) {
+        if core.leads().is_some() {
+            self.lead_at = None;
+            let new_ballot = now + config.patience * PATIENCES_PER_BALLOT;
+            self.leading
+                .get_or_insert((now + config.repeat, new_ballot));
+        } else {
+            self.leading = None;
+            if !core.has_cause() {
+                self.lead_at = None;
+            } else if self.lead_at.is_none() {
+                let rank = u32::try_from(rank(core.membership(), &core.me())).unwrap_or(u32::MAX);
+                let delay = config.rank_delay.saturating_mul(rank);
+                self.lead_at = Some(now + delay + jitter(config.rank_delay, rng));
+            }
+        }
+    }
+
+    /// Another leads a larger ballot.
+    pub(super) fn wait_for_other(&mut self, config: &Config, now: Instant, rng: &mut ChaCha8Rng) {
+        self.leading = None;
+        self.lead_at = Some(now + config.patience + jitter(config.patience, rng));
+    }
+
+    /// The ballot led was refused.
+    pub(super) fn refused(&mut self, config: &Config, now: Instant, rng: &mut ChaCha8Rng) {
+        let (first, max) = config.back_off;
+        let pause = first.saturating_mul(1 << self.failures.min(16)).min(max);
+        self.failures = self.failures.saturating_add(1);
+        self.leading = None;
+        self.lead_at = Some(now + pause + jitter(pause, rng));
+    }
+
+    /// The epoch is decided: a new order of ranks, and nobody leads yet.
+    pub(super) fn decided(&mut self) {
+        self.lead_at = None;
+        self.leading = None;
+        self.failures = 0;
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let repeat = self
+            .leading
+            .map(|(repeat, new_ballot)| repeat.min(new_ballot));
+        [self.lead_at, repeat, Some(self.sync_at)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+impl Assembly {
+    /// Leads, or repeats itself, if it is time.
+    pub(super) fn take_turn(&mut self, now: crate::time::Now) {
+        let now = now.instant;
+        if let Some((repeat, new_ballot)) = self.turns.leading {
+            if now >= new_ballot {
+                self.turns.leading = None;
+                self.lead();
+            } else if now >= repeat {
+                self.turns.leading = Some((now + self.config.repeat, new_ballot));
+                self.core.repeat();
+            }
+        } else if self.turns.lead_at.is_some_and(|at| now >= at) {
+            self.turns.lead_at = None;
+            self.lead();
+        }
+    }
+
+    fn lead(&mut self) {
+        let _leads = self.with_core(|core, keys| core.lead(keys));
+    }
+}
+
+fn jitter(span: Duration, rng: &mut ChaCha8Rng) -> Duration {
+    span.mul_f64(rng.random_range(0.0..0.5))
+}
+
+/// A member's place in the order of this decision's leaders, from 0: drawn anew with every head.
+fn rank(membership: &Membership, me: &NodeId) -> usize {
+    let head = membership.place().head;
+    let draw = |node: &NodeId| {
+        Transcript::new("quorate/rank/1")
+            .bytes(head.as_ref())
+            .bytes(node.as_ref())
+            .finish()
+    };
+    let own = draw(me);
+    membership
+        .members()
+        .filter(|record| draw(&record.node) < own)
+        .count()
+}
