@@ -149,6 +149,18 @@ impl Assembly {
         self.core.own_opinion(record)
     }
 
+    /// What this member has said of candidates: for an assembly of its next life, so that nobody is answered twice.
+    pub fn own_opinions(&self) -> Vec<Durable> {
+        let given = self.given.iter().filter_map(|(opened_ms, record)| {
+            let opinion = self.core.own_opinion(record)?.clone();
+            Some(Durable::Opinion {
+                opened_ms: *opened_ms,
+                opinion,
+            })
+        });
+        given.collect()
+    }
+
     /// Members whose opinion on a record is not held: whom its candidate waits for.
     pub fn waiting_for(&self, record: &Digest) -> Vec<NodeId> {
         self.core.undecided_on(record).collect()
@@ -202,11 +214,17 @@ impl Assembly {
             return Err(CandidateError::TooMany(count));
         }
         let hash = record.hash();
+        let node = record.node;
         let own = self.core.own_opinion(&hash).cloned();
         if own.is_none() && self.given.len() >= self.config.opinions_max {
             return Err(CandidateError::TooMany(self.given.len()));
         }
         self.with_core(|core, keys| core.handle_candidate(record, keys))?;
+        if let Some(own) = &own {
+            // Said in an earlier life, it has to be said again in this one. In the same, it is not.
+            let (choice, reason) = (own.choice, own.reason.clone());
+            let _said = self.with_core(|core, keys| core.say_opinion(node, choice, &reason, keys));
+        }
         // Who has heard of the candidate before has opinions to tell.
         let met: Vec<NodeId> = self.met.iter().copied().collect();
         let message = Message::OpinionsOn(hash);

@@ -304,7 +304,7 @@ impl Succession {
         }
     }
 
-    /// ALLOW or DENY a candidate.
+    /// ALLOW or DENY a candidate. What was said in an earlier life has to be said again, and cannot be said otherwise.
     ///
     /// # Errors
     /// When the candidate is not here, or was answered.
@@ -319,7 +319,9 @@ impl Succession {
         let asking = self.candidates.get(&candidate);
         let asking = asking.ok_or(SayError::NoCandidate(candidate))?;
         let (record, opened_ms) = (asking.hash(), asking.opened_ms);
-        if let Some(given) = self.own_opinion(&record) {
+        if let Some(given) = self.own_opinion(&record)
+            && (given.incarnation >= incarnation || given.choice != choice)
+        {
             return Err(SayError::Answered(given.choice));
         }
         let network = self.membership.network();

@@ -1,12 +1,17 @@
 //! The seed list (`config.csv`) and the options of a node.
 
+mod open;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quorate_consensus::{Electorate, NetworkId, NodeId, QuorumRule, Seat, Transcript, council};
+pub use open::{Admission, Discovery, Others};
+use quorate_consensus::{
+    Electorate, NetworkId, NodeId, QuorumRule, Seat, Transcript, assembly, council,
+};
 use quorate_gossip as gossip;
 use quorate_overlay as overlay;
 use quorate_wire::Format;
@@ -256,8 +261,19 @@ pub struct Options {
     pub gossip: gossip::Config,
     /// Investigations of suspected deaths.
     pub inquiry: gossip::InquiryConfig,
-    /// Whether a peer that finds itself evicted takes the next incarnation and registers again. Default yes.
+    /// Whether a peer or member that finds itself evicted takes the next incarnation and asks again. Default yes.
     pub rejoin: bool,
+    /// The assembly of a member.
+    pub assembly: assembly::Config,
+    /// For how long a member's host must have refused connections before another member accuses it: time for a restart.
+    /// Default 1 s.
+    pub gone_after: Duration,
+    /// For how long a member must have been silent, neither answering nor refusing, before another accuses it: time for
+    /// a suspended process, or an interrupted network. Default 60 s.
+    pub silent_after: Duration,
+    /// How long a bootstrap keeps a node that does not renew its registration; nodes renew it three times as often.
+    /// Default 9 s.
+    pub lease: Duration,
 }
 
 impl Options {
@@ -290,6 +306,10 @@ impl Default for Options {
                 ..gossip::InquiryConfig::default()
             },
             rejoin: true,
+            assembly: assembly::Config::default(),
+            gone_after: Duration::from_secs(1),
+            silent_after: Duration::from_secs(60),
+            lease: Duration::from_secs(9),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use quorate_consensus::succession::LinkError;
 use quorate_consensus::{ElectorateError, ProofError, RecordError, council};
 
 use crate::identity::IdentityError;
@@ -55,6 +56,22 @@ pub enum StartError {
     /// An endpoint to advertise.
     #[error("cannot advertise: {0}")]
     Advertise(#[from] RecordError),
+    /// A member must be told where to look for the network.
+    #[error(
+        "expected the address of a bootstrap or of a member to join, or to be told to found a network; got none"
+    )]
+    NoDiscovery,
+    /// The chain in the store does not hold.
+    #[error("the store holds a chain that does not verify: {0}")]
+    StoredChain(#[from] LinkError),
+    /// The other members know this one at another address.
+    #[error("this member is known at {}, and cannot go on at {}; listen there, or start as a new node", .expected.join(", "), .got.join(", "))]
+    Moved {
+        /// Where it is known.
+        expected: Vec<String>,
+        /// Where it is to be now.
+        got: Vec<String>,
+    },
     /// An option of the council.
     #[error("unusable option: {0}")]
     Council(#[from] council::ConfigError),

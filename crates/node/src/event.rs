@@ -3,14 +3,20 @@
 //! Printed, an event is a line of the documents' logs: `REGISTER_REQUEST`, `GOSSIP received (first time)`, `DEAD_REPORT`,
 //! and so on, in their words.
 
+mod words;
+
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use quorate_consensus::succession::Evidence;
 use quorate_consensus::{
-    Choice, DeadReport, Electorate, Equivocation, Finding, NodeId, Proof, Proposal, Record, Roster,
+    Choice, DeadReport, Electorate, Equivocation, Finding, NetworkId, NodeId, Proof, Proposal,
+    Record, Roster,
 };
 use quorate_gossip::MessageId;
+
+pub use words::dead_node_line;
 
 /// A node as people see it: its address, where known, and its key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +45,15 @@ pub(crate) fn address_of(proof: &Proof) -> Option<String> {
         Proposal::Admit(record) => record.endpoints.first().cloned(),
         Proposal::Evict(report) => Some(report.endpoint.clone()),
         Proposal::Motion(_) => None,
+    }
+}
+
+impl From<&Record> for Party {
+    fn from(record: &Record) -> Self {
+        Self {
+            id: record.node,
+            address: record.endpoints.first().cloned(),
+        }
     }
 }
 
@@ -319,212 +334,117 @@ pub enum Event {
     },
     /// A seed signed both ways.
     Equivocation(Box<Equivocation>),
+    /// A node registered with this bootstrap.
+    Registered {
+        /// Who.
+        node: Party,
+    },
+    /// A node left this bootstrap, or did not renew its registration.
+    LeaseEnded {
+        /// Who.
+        node: Party,
+    },
+    /// A bootstrap answered.
+    BootstrapAnswered {
+        /// Which.
+        address: String,
+        /// How many members it named.
+        members: usize,
+    },
+    /// A bootstrap does not answer (any more); it is dialled again until it does.
+    BootstrapLost {
+        /// Which.
+        address: String,
+        /// Why.
+        cause: String,
+    },
+    /// For some time now this node finds no network, and may not found one. It goes on looking.
+    NoWayIn {
+        /// Where it looked, and what came of it.
+        reason: String,
+    },
+    /// This node founded an open network.
+    Founded {
+        /// Its id.
+        network: NetworkId,
+        /// The network that it goes on from, if any.
+        after: Option<NetworkId>,
+    },
+    /// The key was older than its store, and whose it was cannot know what it has said: this is a new node.
+    NewIdentity {
+        /// Who it was.
+        lost: NodeId,
+    },
+    /// A candidate asks to be let in: answer with [`Node::allow`](crate::Node::allow) or
+    /// [`Node::deny`](crate::Node::deny).
+    JoinRequest {
+        /// Who.
+        candidate: Party,
+        /// What it says of itself.
+        record: Box<Record>,
+    },
+    /// A candidate that the application was asked about has gone away, or was decided about without it.
+    JoinWithdrawn {
+        /// Who.
+        candidate: Party,
+    },
+    /// A member allows or denies a candidate, perhaps this node.
+    Opinion {
+        /// On whom.
+        candidate: Party,
+        /// By whom.
+        voter: Party,
+        /// ALLOW is yes, DENY is no.
+        choice: Choice,
+        /// Why not.
+        reason: String,
+    },
+    /// How this node's request stands.
+    JoinStatus {
+        /// Who allows it.
+        allowed: Vec<Party>,
+        /// Who has not answered.
+        waiting: Vec<Party>,
+    },
+    /// A member does not take up this node's request, and why; it is made again.
+    JoinHindered {
+        /// Who.
+        member: Party,
+        /// Why.
+        reason: String,
+    },
+    /// This node is not let in. It asks again when told to: [`Node::join_again`](crate::Node::join_again).
+    JoinRefused {
+        /// Who denied it, and why.
+        denied: Vec<(Party, String)>,
+    },
+    /// A candidate is a member of the open network now.
+    Entered {
+        /// Who.
+        member: Party,
+        /// Which of its lives.
+        incarnation: u64,
+        /// The epoch that this began.
+        epoch: u64,
+        /// How many members there are, all of which but the new one allowed it.
+        members: usize,
+    },
+    /// So many members do not answer that the others can decide nothing: wait for them, or
+    /// [`Node::refound`](crate::Node::refound).
+    Stuck {
+        /// Who does not answer.
+        silent: Vec<Party>,
+        /// How many members there are.
+        members: usize,
+        /// How many of them are needed.
+        quorum: usize,
+    },
+    /// A member contradicted itself. After a fork, this node decides nothing more.
+    Contradiction(Box<Evidence>),
     /// Something could not be made durable; what depends on it was not done.
     StoreFailed(String),
     /// The listener was too slow: so many events were dropped before the next one.
     Lagged(u64),
     /// The node stops.
     ShuttingDown,
-}
-
-fn list(parties: &[Party]) -> String {
-    let names: Vec<_> = parties.iter().map(ToString::to_string).collect();
-    names.join(", ")
-}
-
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SeedConnected(seed) => write!(f, "Connected to seed {seed}"),
-            Self::SeedLost { seed, cause } => write!(f, "Lost seed {seed}: {cause}"),
-            Self::SeedIdentified { address, id } => write!(f, "Seed {address} is {id}"),
-            Self::SeedIdentityChanged {
-                address,
-                expected,
-                found,
-            } => write!(
-                f,
-                "SEED IDENTITY CHANGED at {address}: expected {expected}, got {found}; not trusted. If the seed was set \
-                 up anew, pin its new id in the third column of config.csv"
-            ),
-            Self::Refused {
-                remote,
-                by_us: true,
-                reason,
-            } => write!(f, "Refused {remote}: {reason}"),
-            Self::Refused {
-                remote,
-                by_us: false,
-                reason,
-            } => write!(f, "Refused by {remote}: {reason}"),
-            Self::LinkUp(peer) => write!(f, "Linked to {peer}"),
-            Self::LinkDown { peer, cause } => write!(f, "Link to {peer} is down: {cause}"),
-            Self::RegisterRequest {
-                candidate,
-                incarnation,
-                way,
-            } => match way {
-                Way::Received => write!(
-                    f,
-                    "REGISTER_REQUEST received from {candidate} (incarnation {incarnation})"
-                ),
-                Way::Sent => write!(
-                    f,
-                    "REGISTER_REQUEST sent for {candidate} (incarnation {incarnation})"
-                ),
-            },
-            Self::RegisterProposal {
-                candidate,
-                proposer,
-            } => {
-                write!(f, "REGISTER_PROPOSAL for {candidate} by seed {proposer}")
-            }
-            Self::RegisterVote {
-                candidate,
-                voter,
-                choice,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "REGISTER_VOTE on {candidate} from seed {voter}: {choice} ({reason})"
-                )
-            }
-            Self::RegisterRefused { candidate, reason } => {
-                write!(f, "REGISTER refused for {candidate}: {reason}")
-            }
-            Self::Admitted {
-                member,
-                incarnation,
-                votes,
-                quorum,
-                seeds,
-            } => write!(
-                f,
-                "REGISTER committed: {member} (incarnation {incarnation}) with {votes} of {seeds} votes, quorum {quorum}"
-            ),
-            Self::Joined { incarnation } => {
-                write!(f, "Joined the network (incarnation {incarnation})")
-            }
-            Self::PeerList { from, members } => {
-                write!(f, "Peer list received from {from}: [{}]", list(members))
-            }
-            Self::Message(delivery) => write!(
-                f,
-                "GOSSIP received (first time): '{}' from {}",
-                String::from_utf8_lossy(&delivery.payload),
-                delivery.from
-            ),
-            Self::Suspected { suspect, cause } => write!(f, "SUSPECTED {suspect}: {cause}"),
-            Self::SuspectRequest {
-                suspect,
-                other,
-                way,
-            } => write!(f, "SUSPECT_REQUEST about {suspect} {way} {other}"),
-            Self::SuspectResponse {
-                suspect,
-                witness,
-                finding,
-                cause,
-                way,
-            } => {
-                let finding = match finding {
-                    Finding::Unreachable => "unreachable",
-                    Finding::Alive => "alive",
-                };
-                match way {
-                    Way::Sent => write!(
-                        f,
-                        "SUSPECT_RESPONSE about {suspect} sent: {finding} ({cause})"
-                    ),
-                    Way::Received => {
-                        write!(
-                            f,
-                            "SUSPECT_RESPONSE about {suspect} received from {witness}: {finding} ({cause})"
-                        )
-                    }
-                }
-            }
-            Self::SuspicionDropped { suspect, reason } => {
-                write!(f, "Suspicion of {suspect} dropped: {reason}")
-            }
-            Self::DeadReport {
-                report,
-                reporter,
-                way,
-            } => {
-                let line = dead_node_line(report, reporter);
-                match way {
-                    Way::Sent => write!(f, "DEAD_REPORT sent to the seeds: {line}"),
-                    Way::Received => write!(f, "DEAD_REPORT received from {reporter}: {line}"),
-                }
-            }
-            Self::DeadReportRefused {
-                suspect,
-                reporter,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "DEAD_REPORT about {suspect} by {reporter} refused: {reason}"
-                )
-            }
-            Self::DeadProposal { suspect, proposer } => {
-                write!(f, "DEAD_PROPOSAL for {suspect} by seed {proposer}")
-            }
-            Self::DeadVote {
-                suspect,
-                voter,
-                choice,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "DEAD_VOTE on {suspect} from seed {voter}: {choice} ({reason})"
-                )
-            }
-            Self::Abstaining(span) => write!(
-                f,
-                "The store is lost, the key is not: this seed gives no votes for {span:?}"
-            ),
-            Self::Abstained { about, reason } => {
-                write!(f, "No vote on {about} from this seed: {reason}")
-            }
-            Self::DeadConfirmed {
-                member,
-                incarnation,
-                votes,
-                quorum,
-            } => write!(
-                f,
-                "DEAD_CONFIRMED {member} (incarnation {incarnation}) with {votes} votes, quorum {quorum}"
-            ),
-            Self::Left(member) => write!(f, "{member} has left"),
-            Self::Evicted { incarnation } => {
-                write!(f, "Evicted by vote (incarnation {incarnation})")
-            }
-            Self::Equivocation(evidence) => write!(
-                f,
-                "EQUIVOCATION: {} voted both yes and no on proposal {}",
-                evidence.first.voter, evidence.first.proposal
-            ),
-            Self::StoreFailed(why) => write!(f, "Cannot store: {why}"),
-            Self::Lagged(count) => {
-                write!(f, "{count} events were dropped: the listener is too slow")
-            }
-            Self::ShuttingDown => f.write_str("Shutting down."),
-        }
-    }
-}
-
-/// `Dead Node:<DeadNode.IP>:<DeadNode.Port>:<timestamp>:<reporter.IP>`, the documents' report line. The timestamp is
-/// when the inquiry was opened, in seconds since the Unix epoch.
-pub fn dead_node_line(report: &DeadReport, reporter: &Party) -> String {
-    let address = reporter.address.as_deref().unwrap_or_default();
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let (seconds, millis) = (report.opened_ms / 1000, report.opened_ms % 1000);
-    format!(
-        "Dead Node:{}:{seconds}.{millis:03}000:{host}",
-        report.endpoint
-    )
 }

@@ -119,6 +119,22 @@ impl Identity {
         Ok(Self::from_secret(secret.as_bytes()))
     }
 
+    /// Moves a key file aside, beside itself under another name: `key` becomes `key.lost`, or `key.lost.1` and so on.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, IdentityError> {
+        let name = |number: u32| match number {
+            0 => path.with_extension("lost"),
+            number => path.with_extension(format!("lost.{number}")),
+        };
+        // Of so many names one is free, or the directory is not usable anyway.
+        let free = (0..10_000).map(name).find(|free| !free.exists());
+        let free = free.unwrap_or_else(|| name(0));
+        fs::rename(path, &free).map_err(|source| io_error(path, source))?;
+        Ok(free)
+    }
+
     /// Takes a key file for this process alone, until the file is dropped.
     ///
     /// # Errors

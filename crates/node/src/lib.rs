@@ -52,11 +52,11 @@ mod runtime;
 pub mod store;
 mod transport;
 
-pub use config::{Options, SeedLine, SeedList, SeedListError};
+pub use config::{Admission, Discovery, Options, Others, SeedLine, SeedList, SeedListError};
 pub use error::StartError;
 pub use event::{Delivery, Event, MemberInfo, Party};
 pub use identity::{Identity, IdentityError};
-pub use node::{Builder, Events, Node, PeerKind, SeedKind};
+pub use node::{BootstrapKind, Builder, Events, MemberKind, Node, PeerKind, SeedKind};
 pub use quorate_consensus::NodeId;
 pub use roles::RequestError;
 pub use {quorate_consensus as consensus, quorate_gossip as gossip};

@@ -1,12 +1,11 @@
 //! A running node: build, spawn, and the handle to it.
 
-use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use quorate_consensus::{Ed25519, NetworkId, NodeId};
+use quorate_consensus::{Ed25519, NodeId};
 use quorate_gossip::Published;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -14,13 +13,15 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use crate::config::{Options, SeedList};
+use crate::config::{Admission, Discovery, Options, SeedList};
 use crate::error::StartError;
 use crate::event::{Event, MemberInfo};
 use crate::identity::Identity;
-use crate::roles::{Peer, Reply, Request, RequestError, Role, Seed};
-use crate::runtime::{self, Asked, REQUESTS_MAX, Resources};
-use crate::store::{OPENING_THREAD, Restored, Store, StoreError};
+use crate::roles::{Bootstrap, Member, Peer, Reply, Request, RequestError, Role, Seed};
+use crate::runtime::{self, Asked, REQUESTS_MAX, Resources, Written};
+use crate::store::{
+    Held, Kind, OPENING_THREAD, Restored, RestoredMember, Store, StoreError, Writer,
+};
 use crate::transport::tls::TlsConfig;
 
 /// How many events may wait for a slow listener before the oldest are dropped and it is told so.
@@ -46,13 +47,24 @@ pub struct Node {
 #[derive(Debug)]
 pub struct Events(Option<broadcast::Receiver<Event>>);
 
-/// The kind of node that a [`Builder`] makes: a peer.
+/// What a [`Builder`] makes: a peer that registers with these seeds.
 #[derive(Debug)]
-pub enum PeerKind {}
+pub struct PeerKind(SeedList);
 
-/// The kind of node that a [`Builder`] makes: a seed.
+/// What a [`Builder`] makes: one of these seeds.
 #[derive(Debug)]
-pub enum SeedKind {}
+pub struct SeedKind(SeedList);
+
+/// What a [`Builder`] makes: a member of an open network.
+#[derive(Debug)]
+pub struct MemberKind {
+    discovery: Discovery,
+    admission: Admission,
+}
+
+/// What a [`Builder`] makes: a bootstrap.
+#[derive(Debug)]
+pub struct BootstrapKind;
 
 /// What a node is started with.
 #[derive(Debug)]
@@ -61,22 +73,39 @@ pub struct Builder<K> {
     listen: SocketAddr,
     listener: Option<std::net::TcpListener>,
     advertise: Vec<String>,
-    seeds: SeedList,
     identity: Option<Identity>,
     data: Option<PathBuf>,
     options: Options,
-    kind: PhantomData<K>,
+    kind: K,
 }
 
 impl Node {
     /// A peer that listens at `listen` (port 0 takes a free one) and registers with these seeds.
     pub fn peer(listen: SocketAddr, seeds: SeedList) -> Builder<PeerKind> {
-        Builder::new(listen, seeds)
+        Builder::new(listen, PeerKind(seeds))
+    }
+
+    /// A member of an open network that listens at `listen` (port 0 takes a free one), and finds or founds the network as
+    /// `discovery` says. It asks its application about whoever wants to enter, unless told otherwise
+    /// ([`Builder::admission`]).
+    pub fn member(listen: SocketAddr, discovery: Discovery) -> Builder<MemberKind> {
+        let admission = Admission::default();
+        let kind = MemberKind {
+            discovery,
+            admission,
+        };
+        Builder::new(listen, kind)
+    }
+
+    /// A service that listens at `listen` and tells the members of open networks, and who wants to become one, of each
+    /// other. It has no vote.
+    pub fn bootstrap(listen: SocketAddr) -> Builder<BootstrapKind> {
+        Builder::new(listen, BootstrapKind)
     }
 
     /// The seed that listens at `listen`, which is a line of the list.
     pub fn seed(listen: SocketAddr, seeds: SeedList) -> Builder<SeedKind> {
-        Builder::new(listen, seeds)
+        Builder::new(listen, SeedKind(seeds))
     }
 
     /// Who it is.
@@ -129,6 +158,51 @@ impl Node {
         }
     }
 
+    /// Lets a candidate in, as far as this member is concerned; see [`Event::JoinRequest`].
+    ///
+    /// # Errors
+    /// When the candidate is not asking (any more), was answered, or this node is no member of an open network.
+    pub async fn allow(&self, candidate: NodeId) -> Result<(), RequestError> {
+        self.done(Request::Allow(candidate)).await
+    }
+
+    /// Keeps a candidate out, and tells it why.
+    ///
+    /// # Errors
+    /// As [`allow`](Self::allow).
+    pub async fn deny(
+        &self,
+        candidate: NodeId,
+        reason: impl Into<String> + Send,
+    ) -> Result<(), RequestError> {
+        self.done(Request::Deny(candidate, reason.into())).await
+    }
+
+    /// Asks all members again, after [`Event::JoinRefused`]. They are asked anew: it is another attempt.
+    ///
+    /// # Errors
+    /// When this node was not refused.
+    pub async fn join_again(&self) -> Result<(), RequestError> {
+        self.done(Request::JoinAgain).await
+    }
+
+    /// Goes on as a new network whose only member this is, when too many members do not answer for anything to be decided
+    /// (see [`Event::Stuck`]), or the chain has forked. The new network's id names where the old one stopped. Others, also
+    /// those that answer, have to ask to enter it.
+    ///
+    /// # Errors
+    /// When the members that answer can decide, or this node is no member of an open network.
+    pub async fn refound(&self) -> Result<(), RequestError> {
+        self.done(Request::Refound).await
+    }
+
+    async fn done(&self, request: Request) -> Result<(), RequestError> {
+        match self.ask(request).await {
+            Some(Reply::Done(done)) => done,
+            _ => Err(RequestError::Stopped),
+        }
+    }
+
     /// Leaves the network by its own word and stops; returns when it has. A seed only stops.
     pub async fn leave(&self) {
         let _answer_never_comes = self.ask(Request::Leave).await;
@@ -175,16 +249,15 @@ struct LoadedKey {
 }
 
 impl<K> Builder<K> {
-    fn new(listen: SocketAddr, seeds: SeedList) -> Self {
+    fn new(listen: SocketAddr, kind: K) -> Self {
         Self {
             listen,
             listener: None,
             advertise: Vec::new(),
-            seeds,
             identity: None,
             data: None,
             options: Options::default(),
-            kind: PhantomData,
+            kind,
         }
     }
 
@@ -201,7 +274,8 @@ impl<K> Builder<K> {
         self
     }
 
-    /// The directory for the key (`key`) and, for a seed, the store (`store.redb`). Created if missing.
+    /// The directory for the key (`key`) and, for a seed or a member of an open network, the store (`store.redb`). Created
+    /// if missing.
     pub fn data(mut self, directory: impl Into<PathBuf>) -> Self {
         self.data = Some(directory.into());
         self
@@ -295,7 +369,7 @@ impl Builder<PeerKind> {
             Arc::new(identity.key().clone()),
             Arc::new(Ed25519),
             endpoints,
-            &self.seeds,
+            &self.kind.0,
             self.options.clone(),
             random_seed()?,
             runtime::start_time(),
@@ -328,10 +402,10 @@ impl Builder<SeedKind> {
     pub async fn spawn(mut self) -> Result<Node, StartError> {
         if let Some(line) = self.advertise.first().cloned().or_else(|| self.line()) {
             // Before a key is made for a seed that is none.
-            if self.seeds.position(&line).is_none() {
+            if self.kind.0.position(&line).is_none() {
                 return Err(StartError::NotASeed {
                     address: line,
-                    seeds: self.seeds.addresses().join(", "),
+                    seeds: self.kind.0.addresses().join(", "),
                 });
             }
         }
@@ -343,11 +417,15 @@ impl Builder<SeedKind> {
         let tls = TlsConfig::new(&identity)?;
         let (listener, address) = self.bind()?;
         let endpoints = self.endpoints(address)?;
-        let network = self.seeds.network();
+        let network = self.kind.0.network();
         let (store, restored) = match self.data.as_ref().map(|data| data.join("store.redb")) {
             Some(path) => {
                 let is_lost = is_old && !path.exists();
-                let (store, restored) = open_store(path, network).await?;
+                let (store, held) = open_store(path, Kind::Seed(network)).await?;
+                let restored = match held {
+                    Held::Seed(restored) => restored,
+                    Held::Member(_) => Restored::default(),
+                };
                 (
                     Some(store),
                     Restored {
@@ -362,25 +440,13 @@ impl Builder<SeedKind> {
             Arc::new(identity.key().clone()),
             Arc::new(Ed25519),
             &endpoints[0],
-            &self.seeds,
+            &self.kind.0,
             self.options.clone(),
             restored,
             random_seed()?,
             runtime::start_time(),
         )?;
-        let store = match store {
-            Some(store) => {
-                let (done, written) = mpsc::unbounded_channel();
-                let writes = store
-                    .spawn_writer(move |id, result| {
-                        // The runtime is gone only when the node has stopped.
-                        let _told = done.send((id, result));
-                    })
-                    .map_err(StartError::Thread)?;
-                Some((writes, written))
-            }
-            None => None,
-        };
+        let store = store.map(start_writing).transpose()?;
         Ok(spawn(role, identity.id(), address, |requests, events| {
             Resources {
                 listener,
@@ -395,15 +461,127 @@ impl Builder<SeedKind> {
     }
 }
 
+impl Builder<MemberKind> {
+    /// Whom this member lets in without asking its application.
+    pub fn admission(mut self, admission: Admission) -> Self {
+        self.kind.admission = admission;
+        self
+    }
+
+    /// Starts the member. It finds the network by itself, and asks to be let in; see [`Event::Joined`] and
+    /// [`Event::JoinRefused`]. With a data directory it goes on as the member that it was.
+    ///
+    /// A key without its store is not used any more: whose it was may have said what it does not know. It is moved aside,
+    /// and a new one made ([`Event::NewIdentity`]).
+    ///
+    /// # Errors
+    /// When it cannot listen, or its key, its store or an option cannot be used, or it is not told where to look.
+    pub async fn spawn(mut self) -> Result<Node, StartError> {
+        let discovery = &self.kind.discovery;
+        let path = self.data.as_ref().map(|data| data.join("store.redb"));
+        // Who was in a network before knows its members.
+        let was_in = path.as_ref().is_some_and(|path| path.exists());
+        if *discovery == Discovery::default() && !was_in {
+            return Err(StartError::NoDiscovery);
+        }
+        let mut loaded = self.load_identity()?;
+        let mut lost = None;
+        if let (Some(data), Some(path)) = (&self.data, &path)
+            && loaded.is_old
+            && !path.exists()
+        {
+            lost = Some(loaded.identity.id());
+            Identity::set_aside(&data.join("key"))?;
+            loaded = self.load_identity()?;
+        }
+        let LoadedKey { identity, lock, .. } = loaded;
+        let tls = TlsConfig::new(&identity)?;
+        let (listener, address) = self.bind()?;
+        let endpoints = self.endpoints(address)?;
+        let (store, mut restored) = match path {
+            Some(path) => match open_store(path, Kind::Member).await? {
+                (store, Held::Member(restored)) => (Some(store), *restored),
+                (store, Held::Seed(_)) => (Some(store), RestoredMember::default()),
+            },
+            None => (None, RestoredMember::default()),
+        };
+        restored.lost = lost;
+        let role = Member::new(
+            Arc::new(identity.key().clone()),
+            Arc::new(Ed25519),
+            endpoints,
+            self.kind.discovery,
+            self.kind.admission,
+            self.options.clone(),
+            restored,
+            random_seed()?,
+            runtime::start_time(),
+        )?;
+        let store = store.map(start_writing).transpose()?;
+        Ok(spawn(role, identity.id(), address, |requests, events| {
+            Resources {
+                listener,
+                tls,
+                format: self.options.format,
+                requests,
+                events,
+                store,
+                lock,
+            }
+        }))
+    }
+}
+
+impl Builder<BootstrapKind> {
+    /// Starts the bootstrap.
+    ///
+    /// # Errors
+    /// When it cannot listen, or its key cannot be used.
+    #[expect(
+        clippy::unused_async,
+        reason = "spawning needs a runtime, which an async function makes sure of"
+    )]
+    pub async fn spawn(mut self) -> Result<Node, StartError> {
+        let LoadedKey { identity, lock, .. } = self.load_identity()?;
+        let tls = TlsConfig::new(&identity)?;
+        let (listener, address) = self.bind()?;
+        let (seed, now) = (random_seed()?, runtime::start_time());
+        let role = Bootstrap::new(identity.id(), &self.options, seed, now);
+        Ok(spawn(role, identity.id(), address, |requests, events| {
+            Resources {
+                listener,
+                tls,
+                format: self.options.format,
+                requests,
+                events,
+                store: None,
+                lock,
+            }
+        }))
+    }
+}
+
+/// Starts a store's writing thread, and says where its answers come.
+fn start_writing(store: Store) -> Result<(Writer, mpsc::UnboundedReceiver<Written>), StartError> {
+    let (done, written) = mpsc::unbounded_channel();
+    let writer = store
+        .spawn_writer(move |id, result| {
+            // The runtime is gone only when the node has stopped.
+            let _told = done.send((id, result));
+        })
+        .map_err(StartError::Thread)?;
+    Ok((writer, written))
+}
+
 /// Opens a store off the runtime's threads: it may have to replay a log.
-async fn open_store(path: PathBuf, network: NetworkId) -> Result<(Store, Restored), StartError> {
+async fn open_store(path: PathBuf, kind: Kind) -> Result<(Store, Held), StartError> {
     let shown = path.clone();
     let (sender, opened) = oneshot::channel();
     std::thread::Builder::new()
         .name(OPENING_THREAD.to_owned())
         .spawn(move || {
             // Nobody waits any more: the store is closed again.
-            let _taken = sender.send(Store::open(&path, network));
+            let _taken = sender.send(Store::open(&path, kind));
         })
         .map_err(StartError::Thread)?;
     match opened.await {

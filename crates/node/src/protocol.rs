@@ -5,12 +5,15 @@
 //! hellos named. Until the hellos are accepted, frames are limited to [`HELLO_LEN_MAX`], and nothing after the hello is
 //! read.
 
+mod open;
+
 use std::fmt;
 use std::sync::Arc;
 
+pub use open::{DiscoveryMessage, JoinMessage, KNOWN_MAX, KnownMember, NeighborMessage};
 use quorate_consensus::{
     DeadReport, Departure, Digest, Inquiry, NetworkId, NodeId, Proof, ProposeError, Record,
-    StandingKey, Testimony, council,
+    StandingKey, Testimony, assembly, council,
 };
 use quorate_gossip as gossip;
 use quorate_wire::Format;
@@ -32,7 +35,7 @@ pub const LIST_MAX: usize = 2048;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Purpose {
-    /// Between neighbours in the overlay, or between two seeds. One per pair.
+    /// Between neighbours in the overlay, two seeds, or two members of an open network. One per pair.
     Link,
     /// From a candidate or member to a seed: registration, the peer list, reports.
     Register,
@@ -40,6 +43,10 @@ pub enum Purpose {
     Probe,
     /// From the one who investigates a death to a panelist it has no link to.
     Testify,
+    /// From a candidate to a member of an open network: its chain, the request, opinions.
+    Join,
+    /// From a node to a bootstrap: who is there?
+    Discover,
 }
 
 /// Which role a node plays.
@@ -50,6 +57,10 @@ pub enum RoleKind {
     Seed,
     /// Gossips.
     Peer,
+    /// Does both: a member of an open network, or who wants to become one.
+    Member,
+    /// Tells who is there. It is in no network.
+    Bootstrap,
 }
 
 /// The first frame each way. Read as JSON; unknown fields are ignored, so that later versions can add some.
@@ -95,6 +106,11 @@ pub enum Goodbye {
     Misbehaved(String),
     /// Nothing was heard for too long.
     Silent,
+    /// A link between members, but the other end is none by the sender's chain.
+    NotInChain {
+        /// The sender's epoch.
+        epoch: u64,
+    },
 }
 
 impl fmt::Display for Goodbye {
@@ -120,6 +136,7 @@ impl fmt::Display for Goodbye {
             }
             Self::Misbehaved(what) => write!(f, "the protocol was broken: {what}"),
             Self::Silent => f.write_str("nothing was heard for too long"),
+            Self::NotInChain { epoch } => write!(f, "the node is no member in epoch {epoch}"),
         }
     }
 }
@@ -186,6 +203,14 @@ pub enum Message {
     },
     /// A member leaves: its signed word.
     Departure(Departure),
+    /// Link: what members of an open network decide. Join: the chain.
+    Assembly(assembly::Message),
+    /// Join: a candidate and a member.
+    Join(JoinMessage),
+    /// Discover: a node and a bootstrap.
+    Discovery(DiscoveryMessage),
+    /// Link, open network: which links carry gossip.
+    Neighbor(NeighborMessage),
 }
 
 impl Message {
@@ -210,6 +235,10 @@ impl Message {
             Self::DeadReport(_) => "DEAD_REPORT",
             Self::DeadReportRefused { .. } => "DEAD_REPORT_REFUSED",
             Self::Departure(_) => "DEPARTURE",
+            Self::Assembly(_) => "ASSEMBLY",
+            Self::Join(_) => "JOIN",
+            Self::Discovery(_) => "DISCOVERY",
+            Self::Neighbor(_) => "NEIGHBOR",
         }
     }
 }

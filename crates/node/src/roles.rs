@@ -5,12 +5,15 @@
 //! drain the outputs, then read [`Role::poll_timeout`] anew.
 
 pub mod back_off;
+pub mod bootstrap;
 pub mod connections;
+pub mod member;
 pub mod peer;
 pub mod probing;
 pub mod roster_sync;
 pub mod seats;
 pub mod seed;
+pub mod speech;
 pub mod suspicion;
 pub mod testifying;
 
@@ -19,9 +22,12 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
+use quorate_consensus::succession::SayError;
 use quorate_consensus::{NodeId, Now};
 use quorate_gossip::{BroadcastError, Published};
 
+pub use bootstrap::Bootstrap;
+pub use member::Member;
 pub use peer::Peer;
 pub use seed::Seed;
 
@@ -105,6 +111,9 @@ pub enum DialError {
     /// No endpoint accepted a connection.
     #[error("{0}")]
     Unreachable(String),
+    /// Nobody of that key is there: every endpoint refused the connection, or another node answered.
+    #[error("{0}")]
+    Refused(String),
     /// This node could not even try: out of file descriptors or ports, say.
     #[error("this node could not dial: {0}")]
     Local(String),
@@ -123,10 +132,6 @@ pub enum DialError {
 /// What the runtime is to do.
 #[derive(Debug)]
 #[must_use]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an output is moved once and never stored in numbers"
-)]
 pub enum Output {
     /// Connect to one of the endpoints, tried in order; answer with `handle_connected` or `handle_dial_failed`.
     Dial {
@@ -179,6 +184,14 @@ pub enum Request {
     Neighbors,
     /// Leave the network and stop.
     Leave,
+    /// Let a candidate in.
+    Allow(NodeId),
+    /// Keep a candidate out, and why.
+    Deny(NodeId, String),
+    /// Ask the members again, after they refused.
+    JoinAgain,
+    /// Go on as a new network, without the members that do not answer.
+    Refound,
 }
 
 /// The answer to a [`Request`].
@@ -191,6 +204,8 @@ pub enum Reply {
     Members(Vec<MemberInfo>),
     /// To `Neighbors`.
     Neighbors(Vec<NodeId>),
+    /// To `Allow`, `Deny`, `JoinAgain` and `Refound`.
+    Done(Result<(), RequestError>),
 }
 
 /// Why a request cannot be met.
@@ -206,6 +221,18 @@ pub enum RequestError {
     /// The payload is not acceptable.
     #[error(transparent)]
     Broadcast(#[from] BroadcastError),
+    /// Only members of open networks are asked about candidates.
+    #[error("this node is no member of an open network")]
+    NotInAssembly,
+    /// The candidate is not here (any more), or was answered.
+    #[error(transparent)]
+    Opinion(#[from] SayError),
+    /// Those who answer can decide.
+    #[error("the members that answer can decide; there is nothing to found anew for")]
+    NotStuck,
+    /// Only who was refused asks again.
+    #[error("this node was not refused")]
+    NotRefused,
     /// The node has stopped.
     #[error("the node has stopped")]
     Stopped,

@@ -1,71 +1,68 @@
-//! What a seed keeps on disk: its votes, the proofs of all standings, the identities of the other seeds.
+//! What a node keeps on disk: a seed its votes, proofs and the other seeds' identities; a member of an open network its
+//! chain, and what it has said.
 //!
 //! An embedded database (redb), written by a thread of its own: all writes that have gathered while one transaction was
 //! being synced go into the next. A file that is damaged, foreign, locked or of another network is an error that says
 //! so; it is never replaced by a fresh one.
 
-use std::collections::BTreeSet;
+mod member;
+mod seed;
+
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use quorate_consensus::council::Durable;
-use quorate_consensus::{NetworkId, NodeId, Proof, Vote};
+use quorate_consensus::NetworkId;
 use quorate_wire::Format;
-use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
-use serde::{Deserialize, Serialize};
+use redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, TableDefinition,
+    WriteTransaction,
+};
+
+pub use member::{MemberStored, RestoredMember};
+pub use seed::{Restored, SeedStored};
 
 use crate::roles::WriteId;
 
 /// The layout of the tables below. A file of another is refused.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Values are in this format whatever the network speaks.
 const FORMAT: Format = Format::Bincode;
 
-/// `schema`, `network`.
+/// `schema`, `network`, `kind`.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-/// When the proposal was opened, and its id: so that old votes are a range.
-const VOTES: TableDefinition<'_, (u64, &[u8]), &[u8]> = TableDefinition::new("votes");
-/// By node id.
-const PROOFS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("proofs");
-/// Identities met, by the line of the seed list.
-const SEATS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("seats");
-
-/// Votes opened so long before the newest are not needed: every clock's voting window has closed, with a wide margin.
-const VOTES_KEPT_MS: u64 = 3_600_000;
 
 /// The thread that opens stores. The database (redb 4.6) panics on some damaged pages instead of returning an error; on
 /// this thread that is caught and becomes [`StoreError::Damaged`].
 pub const OPENING_THREAD: &str = "quorate-store-opening";
 
-/// What a seed makes durable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a node makes durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stored {
-    /// The council's.
-    Council(Durable),
-    /// Who was met at a line of the seed list.
-    Seat {
-        /// The line.
-        address: String,
-        /// Who.
-        id: NodeId,
-    },
+    /// A seed.
+    Seed(SeedStored),
+    /// A member of an open network.
+    Member(MemberStored),
+}
+
+/// What a store is for, and how it is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A seed of this network.
+    Seed(NetworkId),
+    /// A member of an open network, which the chain inside names.
+    Member,
 }
 
 /// What a store held.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Restored {
-    /// Own votes and when their proposals were opened.
-    pub votes: Vec<(u64, Vote)>,
-    /// Every standing's proof.
-    pub proofs: Vec<Arc<Proof>>,
-    /// Identities met, by line.
-    pub seats: Vec<(String, NodeId)>,
-    /// The key is older than the store: what the store held is lost.
-    pub is_lost: bool,
+#[derive(Debug)]
+pub enum Held {
+    /// A seed's.
+    Seed(Restored),
+    /// A member's.
+    Member(Box<RestoredMember>),
 }
 
 /// Why a store cannot be used.
@@ -77,7 +74,7 @@ pub enum StoreError {
     InUse(PathBuf),
     /// Not a store, or a damaged one.
     #[error(
-        "the store {path} is damaged or not a store ({reason}); put back a copy, or move it away to start as a seed \
+        "the store {path} is damaged or not a store ({reason}); put back a copy, or move it away to start as one \
              that lost its store"
     )]
     Damaged {
@@ -108,6 +105,16 @@ pub enum StoreError {
         /// Whose it should be.
         expected: NetworkId,
     },
+    /// Of another kind of node.
+    #[error("the store {path} is that of a {found}, expected that of a {expected}")]
+    AnotherKind {
+        /// Which file.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        expected: &'static str,
+    },
     /// The file system refuses.
     #[error("cannot use the store {path}: {reason}")]
     Io {
@@ -137,10 +144,10 @@ impl Store {
     /// Opens a store, or creates it, and reads what it holds.
     ///
     /// # Errors
-    /// When the file is not this network's store, or cannot be read or written.
-    pub fn open(path: &Path, network: NetworkId) -> Result<(Self, Restored), StoreError> {
+    /// When the file is not a store of this kind and network, or cannot be read or written.
+    pub fn open(path: &Path, kind: Kind) -> Result<(Self, Held), StoreError> {
         if !path.exists() {
-            Self::create(path, network)?;
+            Self::create(path, kind)?;
         }
         let mut database = Database::open(path).map_err(|error| open_error(path, error))?;
         // Checksums tell a page that was changed behind the database's back before anything is read from it.
@@ -148,17 +155,17 @@ impl Store {
             .check_integrity()
             .map_err(|error| open_error(path, error))?;
         let this = Self { database };
-        this.check_meta(path, network)?;
-        let restored = this.read().map_err(|error| match error {
+        this.check_meta(path, kind)?;
+        let held = this.read(kind).map_err(|error| match error {
             ReadError::Database(error) => damaged(path, &*error),
             ReadError::Value(what) => damaged(path, &what),
         })?;
-        Ok((this, restored))
+        Ok((this, held))
     }
 
     /// Creates a store beside its place and moves it there when it is whole: a file that is there but not a store was
     /// one once, and is never taken for a new one.
-    fn create(path: &Path, network: NetworkId) -> Result<(), StoreError> {
+    fn create(path: &Path, kind: Kind) -> Result<(), StoreError> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|error| io_error(path, &error))?;
         }
@@ -170,7 +177,7 @@ impl Store {
             _ => {}
         }
         let database = Database::create(&fresh).map_err(|error| open_error(&fresh, error))?;
-        write_meta(&database, network).map_err(|error| StoreError::Io {
+        write_meta(&database, kind).map_err(|error| StoreError::Io {
             path: fresh.clone(),
             reason: error.to_string(),
         })?;
@@ -216,54 +223,47 @@ impl Store {
         batch: impl Iterator<Item = &'a Stored>,
     ) -> Result<(), Box<dyn std::error::Error>> {
         let transaction = self.database.begin_write()?;
-        {
-            let mut votes = transaction.open_table(VOTES)?;
-            let mut proofs = transaction.open_table(PROOFS)?;
-            let mut seats = transaction.open_table(SEATS)?;
-            for stored in batch {
-                match stored {
-                    Stored::Council(Durable::Vote { opened_ms, vote }) => {
-                        let old = (0, &[][..])..(opened_ms.saturating_sub(VOTES_KEPT_MS), &[][..]);
-                        votes.retain_in(old, |_, _| false)?;
-                        let key = (*opened_ms, vote.proposal.as_ref());
-                        votes.insert(key, FORMAT.encode(vote)?.as_ref())?;
-                    }
-                    Stored::Council(Durable::Proof(proof)) => {
-                        let (node, _) = proof.claims().ok_or("a proof of no standing")?;
-                        proofs.insert(node.as_ref(), FORMAT.encode(&**proof)?.as_ref())?;
-                    }
-                    Stored::Seat { address, id } => {
-                        seats.insert(address.as_str(), id.as_ref())?;
-                    }
-                }
+        for stored in batch {
+            match stored {
+                Stored::Seed(stored) => seed::write(&transaction, stored)?,
+                Stored::Member(stored) => member::write(&transaction, stored)?,
             }
         }
         transaction.commit()?;
         Ok(())
     }
 
-    fn check_meta(&self, path: &Path, network: NetworkId) -> Result<(), StoreError> {
-        let (schema, stored_network) = self.meta().map_err(|error| damaged(path, &*error))?;
-        if schema != SCHEMA.to_be_bytes() {
-            let found = schema.try_into().map_or(0, u32::from_be_bytes);
+    fn check_meta(&self, path: &Path, kind: Kind) -> Result<(), StoreError> {
+        let meta = self.meta().map_err(|error| damaged(path, &*error))?;
+        if meta.schema != SCHEMA.to_be_bytes() {
+            let found = meta.schema.try_into().map_or(0, u32::from_be_bytes);
             return Err(StoreError::Schema {
                 path: path.to_owned(),
                 found,
             });
         }
-        if stored_network != network.as_ref() {
-            let found = NetworkId::try_from(&stored_network[..]);
-            return Err(StoreError::AnotherNetwork {
+        if meta.kind != kind.name().as_bytes() {
+            return Err(StoreError::AnotherKind {
                 path: path.to_owned(),
-                found: found.map_or_else(|error| error.to_string(), |network| network.to_string()),
-                expected: network,
+                found: String::from_utf8_lossy(&meta.kind).into_owned(),
+                expected: kind.name(),
             });
         }
-        Ok(())
+        match kind {
+            Kind::Seed(expected) if meta.network != expected.as_ref() => {
+                let found = NetworkId::try_from(&meta.network[..]);
+                Err(StoreError::AnotherNetwork {
+                    path: path.to_owned(),
+                    found: found
+                        .map_or_else(|error| error.to_string(), |network| network.to_string()),
+                    expected,
+                })
+            }
+            Kind::Seed(_) | Kind::Member => Ok(()),
+        }
     }
 
-    /// Schema and network as stored.
-    fn meta(&self) -> Result<(Vec<u8>, Vec<u8>), Box<dyn std::error::Error>> {
+    fn meta(&self) -> Result<Meta, Box<dyn std::error::Error>> {
         let meta = self.database.begin_read()?.open_table(META)?;
         let get = |key: &str| -> Result<Vec<u8>, Box<dyn std::error::Error>> {
             let value = meta.get(key)?;
@@ -271,51 +271,53 @@ impl Store {
                 .map(|value| value.value().to_vec())
                 .unwrap_or_default())
         };
-        Ok((get("schema")?, get("network")?))
+        Ok(Meta {
+            schema: get("schema")?,
+            network: get("network")?,
+            kind: get("kind")?,
+        })
     }
 
-    fn read(&self) -> Result<Restored, ReadError> {
-        let transaction = self.database.begin_read()?;
-        let mut restored = Restored::default();
-        for entry in transaction.open_table(VOTES)?.iter()? {
-            let (key, value) = entry?;
-            let vote = FORMAT
-                .decode(value.value())
-                .map_err(|error| ReadError::Value(format!("a vote: {error}")))?;
-            restored.votes.push((key.value().0, vote));
-        }
-        for entry in transaction.open_table(PROOFS)?.iter()? {
-            let (_, value) = entry?;
-            let proof: Proof = FORMAT
-                .decode(value.value())
-                .map_err(|error| ReadError::Value(format!("a proof: {error}")))?;
-            restored.proofs.push(Arc::new(proof));
-        }
-        let mut known = BTreeSet::new();
-        for entry in transaction.open_table(SEATS)?.iter()? {
-            let (address, id) = entry?;
-            let id = NodeId::try_from(id.value())
-                .map_err(|error| ReadError::Value(format!("a seat: {error}")))?;
-            if !known.insert(id) {
-                return Err(ReadError::Value(format!("{id} in two seats")));
-            }
-            restored.seats.push((address.value().to_owned(), id));
-        }
-        Ok(restored)
+    fn read(&self, kind: Kind) -> Result<Held, ReadError> {
+        let transaction: ReadTransaction = self.database.begin_read()?;
+        Ok(match kind {
+            Kind::Seed(_) => Held::Seed(seed::read(&transaction)?),
+            Kind::Member => Held::Member(Box::new(member::read(&transaction)?)),
+        })
     }
 }
 
-/// Makes an empty database a store: all tables, schema and network in one transaction.
-fn write_meta(database: &Database, network: NetworkId) -> Result<(), Box<dyn std::error::Error>> {
-    let transaction = database.begin_write()?;
+/// The meta table as it is stored.
+struct Meta {
+    schema: Vec<u8>,
+    network: Vec<u8>,
+    kind: Vec<u8>,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Seed(_) => "seed",
+            Self::Member => "member",
+        }
+    }
+}
+
+/// Makes an empty database a store: all tables and what it is for in one transaction.
+fn write_meta(database: &Database, kind: Kind) -> Result<(), Box<dyn std::error::Error>> {
+    let transaction: WriteTransaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;
         meta.insert("schema", &SCHEMA.to_be_bytes()[..])?;
-        meta.insert("network", network.as_ref())?;
+        meta.insert("kind", kind.name().as_bytes())?;
+        if let Kind::Seed(network) = kind {
+            meta.insert("network", network.as_ref())?;
+        }
     }
-    transaction.open_table(VOTES)?;
-    transaction.open_table(PROOFS)?;
-    transaction.open_table(SEATS)?;
+    match kind {
+        Kind::Seed(_) => seed::create(&transaction)?,
+        Kind::Member => member::create(&transaction)?,
+    }
     transaction.commit()?;
     Ok(())
 }

@@ -27,6 +27,11 @@ impl BackOff {
         self.next = Some(now + pause.mul_f64(rng.random_range(0.75..1.25)));
     }
 
+    /// Not before then, whatever happened.
+    pub fn rest_until(&mut self, until: Instant) {
+        self.next = Some(until);
+    }
+
     /// Whether it may be dialled now.
     pub fn is_due(&self, now: Instant) -> bool {
         self.next.is_none_or(|next| now >= next)

@@ -39,6 +39,31 @@ const TOLD_AGAIN: Duration = Duration::from_secs(60);
 /// Silent for so many pings, a session is dead.
 const PINGS_MISSED_MAX: u32 = 5;
 
+/// What hellos name as the sender's network.
+#[derive(Debug, Clone)]
+pub struct Realm {
+    network: NetworkId,
+    seeds: Vec<String>,
+}
+
+impl Realm {
+    /// A network with seeds.
+    pub fn seeded(seeds: &SeedList) -> Self {
+        Self {
+            network: seeds.network(),
+            seeds: seeds.addresses(),
+        }
+    }
+
+    /// An open network, or [`NetworkId::NONE`] as long as none is found.
+    pub const fn open(network: NetworkId) -> Self {
+        Self {
+            network,
+            seeds: Vec::new(),
+        }
+    }
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Conn {
@@ -50,6 +75,8 @@ pub struct Conn {
     pub purpose: Option<Purpose>,
     /// What the other end is, once ready.
     pub role: Option<RoleKind>,
+    /// The network the other end named, once ready.
+    pub network: NetworkId,
     /// Whether this node dialled it.
     pub dialed: bool,
     /// Why the other end said it would close.
@@ -113,7 +140,7 @@ impl Connections {
     pub fn new(
         me: NodeId,
         role: RoleKind,
-        seeds: &SeedList,
+        realm: Realm,
         options: &Options,
         seed: u64,
         now: Now,
@@ -121,8 +148,8 @@ impl Connections {
         Self {
             me,
             role,
-            network: seeds.network(),
-            seeds: seeds.addresses(),
+            network: realm.network,
+            seeds: realm.seeds,
             format: options.format,
             hello_timeout: options.hello_timeout,
             session_ping: options.session_ping,
@@ -135,6 +162,11 @@ impl Connections {
             now: now.instant,
             due: None,
         }
+    }
+
+    /// The network that this node is in, from now on; connections that are up keep what they said.
+    pub fn set_network(&mut self, network: NetworkId) {
+        self.network = network;
     }
 
     /// A connection by its name.
@@ -252,6 +284,7 @@ impl Connections {
                 address: address.to_owned(),
                 purpose,
                 role: None,
+                network: NetworkId::NONE,
                 dialed: dial.is_some(),
                 goodbye: None,
                 since: now.instant,
@@ -324,6 +357,7 @@ impl Connections {
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.purpose = Some(purpose);
             conn.role = Some(hello.role);
+            conn.network = hello.network;
             conn.since = now.instant;
             conn.ping_at = now.instant + self.session_ping;
         }
@@ -503,9 +537,14 @@ impl Conn {
     /// Whether this end checks it for life by pings: links between peers have heartbeats of their own.
     const fn is_session(&self, role: RoleKind) -> bool {
         match (self.role, self.purpose) {
-            (Some(_), Some(Purpose::Register)) => true,
-            (Some(_), Some(Purpose::Link)) => matches!(role, RoleKind::Seed),
+            (Some(_), Some(Purpose::Register | Purpose::Join | Purpose::Discover)) => true,
+            (Some(_), Some(Purpose::Link)) => matches!(role, RoleKind::Seed | RoleKind::Member),
             _ => false,
         }
+    }
+
+    /// When the other end was last heard.
+    pub const fn heard(&self) -> Instant {
+        self.heard
     }
 }

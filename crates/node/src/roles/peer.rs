@@ -7,7 +7,7 @@ mod links;
 mod messages;
 mod standings;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,19 +20,20 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::back_off::BackOff;
-use super::connections::{Conn, Connections, Ready};
+use super::connections::{Conn, Connections, Ready, Realm};
 use super::probing::Probes;
 use super::seats::Seats;
+use super::speech::Strangers;
 use super::suspicion::{Surroundings, Suspicions};
 use super::testifying::Testifying;
 use super::{
-    ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestId, Role, WriteId,
+    ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestError, RequestId,
+    Role, WriteId,
 };
 use crate::config::{Options, SeedList};
 use crate::error::StartError;
 use crate::event::{Event, MemberInfo, Party};
 use crate::protocol::{Goodbye, Purpose, RoleKind};
-use gossiping::Stranger;
 use life::Life;
 use links::Link;
 
@@ -57,7 +58,7 @@ pub struct Peer {
     dialing: BTreeMap<DialId, NodeId>,
     back_offs: BTreeMap<NodeId, BackOff>,
     undecided: BTreeMap<NodeId, Arc<Proof>>,
-    strangers: VecDeque<Stranger>,
+    strangers: Strangers,
     life: Life,
     neighbors_changed: bool,
     /// Who brought news of members that the application was not told a list of yet.
@@ -99,7 +100,14 @@ impl Peer {
             me,
             network: seeds.network(),
             roster: Roster::new(),
-            connections: Connections::new(me, RoleKind::Peer, seeds, &options, rng.next_u64(), now),
+            connections: Connections::new(
+                me,
+                RoleKind::Peer,
+                Realm::seeded(seeds),
+                &options,
+                rng.next_u64(),
+                now,
+            ),
             seats: Seats::new(
                 Purpose::Register,
                 count,
@@ -117,7 +125,7 @@ impl Peer {
             dialing: BTreeMap::new(),
             back_offs: BTreeMap::new(),
             undecided: BTreeMap::new(),
-            strangers: VecDeque::new(),
+            strangers: Strangers::default(),
             life: Life::new(endpoints, &options),
             neighbors_changed: false,
             list_news: None,
@@ -342,6 +350,10 @@ impl Role for Peer {
                     .push(Output::Reply(id, Reply::Neighbors(neighbors)));
             }
             Request::Leave => self.leave(now),
+            Request::Allow(_) | Request::Deny(..) | Request::JoinAgain | Request::Refound => {
+                let reply = Reply::Done(Err(RequestError::NotInAssembly));
+                self.out.push(Output::Reply(id, reply));
+            }
         }
         self.settle(now);
     }
@@ -387,7 +399,7 @@ impl Peer {
                     self.resume_session(ready.conn);
                 }
             }
-            Purpose::Probe | Purpose::Testify => {}
+            Purpose::Probe | Purpose::Testify | Purpose::Join | Purpose::Discover => {}
         }
     }
 

@@ -31,6 +31,8 @@ struct Probe {
     cause: String,
     /// The dial failed for a reason on this side.
     is_own_fault: bool,
+    /// Nobody of that key is where the node should be.
+    is_refused: bool,
     /// The dial that the host's answer to ICMP comes with, and the answer.
     pinged: Option<(DialId, Option<bool>)>,
 }
@@ -46,14 +48,16 @@ pub struct Probed {
     pub outcome: Outcome,
 }
 
-/// What a probe found. Only [`Outcome::Silent`] speaks against the node: that this node could not look is no sign of
-/// anything.
+/// What a probe found. Only [`Outcome::Silent`] and [`Outcome::Gone`] speak against the node: that this node could not
+/// look is no sign of anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It answered as it should.
     Alive,
     /// It did not, and how that showed.
     Silent(String),
+    /// It did not, and its host says that nobody listens there, or somebody else does.
+    Gone(String),
     /// This node could not find out, and why.
     NotKnown(String),
 }
@@ -119,6 +123,7 @@ impl Probes {
             deadline: now.instant + self.timeout,
             cause: "no known endpoint".to_owned(),
             is_own_fault: false,
+            is_refused: false,
             pinged: dial.map(|dial| (dial, None)),
         };
         self.probes.insert(id, probe);
@@ -133,6 +138,10 @@ impl Probes {
             probe.dial = None;
             probe.cause = error.to_string();
             probe.is_own_fault = matches!(error, DialError::Local(_));
+            probe.is_refused = matches!(
+                error,
+                DialError::Refused(_) | DialError::WrongIdentity { .. }
+            );
             self.fail_if_hopeless(id);
         }
     }
@@ -251,6 +260,8 @@ impl Probes {
         {
             let outcome = if probe.is_own_fault {
                 Outcome::NotKnown(probe.cause)
+            } else if probe.is_refused {
+                Outcome::Gone(probe.with_host(&probe.cause))
             } else {
                 Outcome::Silent(probe.with_host(&probe.cause))
             };
@@ -297,6 +308,7 @@ mod tests {
     use super::*;
     use crate::config::{Options, SeedList};
     use crate::protocol::RoleKind;
+    use crate::roles::connections::Realm;
 
     const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -317,7 +329,14 @@ mod tests {
             let (me, options) = (NodeId::from(1), Options::default());
             Self {
                 probes: Probes::new(TIMEOUT),
-                connections: Connections::new(me, RoleKind::Seed, &seeds, &options, 1, now),
+                connections: Connections::new(
+                    me,
+                    RoleKind::Seed,
+                    Realm::seeded(&seeds),
+                    &options,
+                    1,
+                    now,
+                ),
                 out: Outbox::default(),
                 now,
             }

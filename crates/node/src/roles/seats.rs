@@ -186,6 +186,7 @@ mod tests {
     use super::*;
     use crate::config::{Options, SeedList};
     use crate::protocol::RoleKind;
+    use crate::roles::connections::Realm;
     use quorate_consensus::Now;
 
     #[test]
@@ -198,7 +199,8 @@ mod tests {
         let list = SeedList::parse(&format!("127.0.0.1,1\n127.0.0.1,2,{pin}\n")).unwrap();
         let electorate = list.electorate().unwrap();
         let (me, options) = (NodeId::from(1), Options::default());
-        let mut connections = Connections::new(me, RoleKind::Seed, &list, &options, 1, now);
+        let mut connections =
+            Connections::new(me, RoleKind::Seed, Realm::seeded(&list), &options, 1, now);
         let mut seats = Seats::new(Purpose::Link, 2, Some(0), options.redial, 1);
         let mut out = Outbox::default();
         let mut dials = |seats: &mut Seats| {

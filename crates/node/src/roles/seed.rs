@@ -14,7 +14,7 @@ use quorate_consensus::{Council, NodeId, Now, Proposal, ProposalId, Scheme, Sign
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::connections::Connections;
+use super::connections::{Connections, Realm};
 use super::probing::{Outcome, ProbeId, Probes};
 use super::seats::Seats;
 use super::suspicion::{Surroundings, Suspicions};
@@ -27,7 +27,7 @@ use crate::config::{Options, SeedList};
 use crate::error::StartError;
 use crate::event::{Event, MemberInfo, Party};
 use crate::protocol::{Goodbye, Purpose, RoleKind};
-use crate::store::{Restored, Stored};
+use crate::store::{Restored, SeedStored, Stored};
 
 /// A seed that lost its store may have voted on anything still open: it abstains until that has closed everywhere, the
 /// voting window on both sides of its clock.
@@ -149,7 +149,14 @@ impl Seed {
             .collect();
         let mut this = Self {
             me,
-            connections: Connections::new(me, RoleKind::Seed, seeds, &options, rng.next_u64(), now),
+            connections: Connections::new(
+                me,
+                RoleKind::Seed,
+                Realm::seeded(seeds),
+                &options,
+                rng.next_u64(),
+                now,
+            ),
             seats: Seats::new(
                 Purpose::Link,
                 count,
@@ -178,7 +185,7 @@ impl Seed {
         };
         if restored.seats.iter().all(|(_, id)| *id != me) {
             let address = this.address.clone();
-            this.write(Stored::Seat { address, id: me });
+            this.write(SeedStored::Seat { address, id: me });
         }
         this.settle(now);
         Ok(this)
@@ -255,7 +262,8 @@ impl Seed {
         Party::of(node, self.council.roster(), self.council.electorate())
     }
 
-    fn write(&mut self, stored: Stored) -> WriteId {
+    fn write(&mut self, stored: SeedStored) -> WriteId {
+        let stored = Stored::Seed(stored);
         let write = WriteId(self.next_write);
         self.next_write += 1;
         self.out.push(Output::Write { write, stored });
@@ -310,7 +318,7 @@ impl Role for Seed {
                     address: name.clone(),
                     id: remote,
                 });
-                self.write(Stored::Seat {
+                self.write(SeedStored::Seat {
                     address: name,
                     id: remote,
                 });
@@ -424,6 +432,9 @@ impl Role for Seed {
             Request::Neighbors => {
                 let links = self.connections.ready(Purpose::Link).map(|(_, node)| node);
                 Some(Reply::Neighbors(links.collect()))
+            }
+            Request::Allow(_) | Request::Deny(..) | Request::JoinAgain | Request::Refound => {
+                Some(Reply::Done(Err(RequestError::NotInAssembly)))
             }
             Request::Leave => None,
         };

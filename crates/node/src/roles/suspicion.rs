@@ -172,7 +172,7 @@ impl Suspicions {
                 self.cases.remove(&probed.target);
             }
             Outcome::NotKnown(_) => self.pause(probed.target, with.now.instant),
-            Outcome::Silent(own_cause) => {
+            Outcome::Silent(own_cause) | Outcome::Gone(own_cause) => {
                 with.out.event(Event::Suspected {
                     suspect: with.party(probed.target),
                     cause: format!("{}; {own_cause}", case.cause),

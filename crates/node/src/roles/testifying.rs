@@ -83,7 +83,7 @@ impl Testifying {
         let waiting = self.waiting.remove(&probed.probe).unwrap_or_default();
         let (finding, cause) = match &probed.outcome {
             Outcome::Alive => (Finding::Alive, "it echoed a nonce"),
-            Outcome::Silent(cause) => (Finding::Unreachable, cause.as_str()),
+            Outcome::Silent(cause) | Outcome::Gone(cause) => (Finding::Unreachable, cause.as_str()),
             // Nothing to testify; the asker takes this panelist for silent and asks the next.
             Outcome::NotKnown(_) => return,
         };

@@ -34,14 +34,14 @@ pub(crate) async fn dial(
     endpoints: Vec<String>,
     expect: Option<NodeId>,
 ) -> Result<Secured, DialError> {
-    let mut last = DialError::Unreachable("no endpoint to dial".to_owned());
+    let mut failures = Failures::default();
     for endpoint in endpoints {
         match dial_one(&tls, &endpoint, expect).await {
             Ok(secured) => return Ok(secured),
-            Err(error) => last = error,
+            Err(error) => failures.add(error),
         }
     }
-    Err(last)
+    Err(failures.verdict("no endpoint to dial"))
 }
 
 async fn dial_one(
@@ -55,20 +55,22 @@ async fn dial_one(
         .await
         .map_err(|_| unreachable(&"the name was not resolved in time"))?
         .map_err(|error| unreachable(&error))?;
-    let mut last = unreachable(&"the name has no address");
+    let mut failures = Failures::default();
     for address in addresses.take(ADDRESSES_MAX) {
         let stream = match timeout(CONNECT_MAX, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
-                last = if is_own_fault(&error) {
+                failures.add(if is_own_fault(&error) {
                     DialError::Local(error.to_string())
+                } else if error.kind() == std::io::ErrorKind::ConnectionRefused {
+                    DialError::Refused(format!("{endpoint}: {error}"))
                 } else {
                     unreachable(&error)
-                };
+                });
                 continue;
             }
             Err(_) => {
-                last = unreachable(&"no answer in time");
+                failures.add(unreachable(&"no answer in time"));
                 continue;
             }
         };
@@ -79,26 +81,26 @@ async fn dial_one(
         let stream = match timeout(HANDSHAKE_MAX, connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
-                last = unreachable(&format_args!("TLS: {error}"));
+                failures.add(unreachable(&format_args!("TLS: {error}")));
                 continue;
             }
             Err(_) => {
-                last = unreachable(&"it accepts connections but does not answer");
+                failures.add(unreachable(&"it accepts connections but does not answer"));
                 continue;
             }
         };
         let Some(remote) = peer_of(stream.get_ref().1.peer_certificates()) else {
-            last = unreachable(&"it showed no Ed25519 key");
+            failures.add(unreachable(&"it showed no Ed25519 key"));
             continue;
         };
         if let Some(expected) = expect
             && expected != remote
         {
-            last = DialError::WrongIdentity {
+            failures.add(DialError::WrongIdentity {
                 address: endpoint.to_owned(),
                 expected,
                 found: remote,
-            };
+            });
             continue;
         }
         return Ok(Secured {
@@ -107,7 +109,34 @@ async fn dial_one(
             address: endpoint.to_owned(),
         });
     }
-    Err(last)
+    Err(failures.verdict(&format!("{endpoint}: the name has no address")))
+}
+
+/// Why several tries failed: nobody is there only if nobody is there at any address.
+#[derive(Default)]
+struct Failures(Option<DialError>);
+
+impl Failures {
+    fn add(&mut self, error: DialError) {
+        let is_gone = |error: &DialError| {
+            matches!(
+                error,
+                DialError::Refused(_) | DialError::WrongIdentity { .. }
+            )
+        };
+        if self
+            .0
+            .as_ref()
+            .is_none_or(|worst| is_gone(worst) || !is_gone(&error))
+        {
+            self.0 = Some(error);
+        }
+    }
+
+    fn verdict(self, nothing: &str) -> DialError {
+        self.0
+            .unwrap_or_else(|| DialError::Unreachable(nothing.to_owned()))
+    }
 }
 
 /// Whether a dial failed for want of something on this side: that says nothing of the other.

@@ -9,7 +9,7 @@ use quorate_node::SeedList;
 use quorate_node::consensus::{
     Certificate, Choice, DeadReport, Departure, Digest, Electorate, Finding, Inquiry, Motion,
     NetworkId, NodeId, Proof, Proposal, ProposalId, Record, Standing, StandingKey, Testimony,
-    Unproven, UnprovenSigner, Vote, council,
+    Unproven, UnprovenSigner, Vote, council, succession,
 };
 use quorate_node::gossip::{Content, Message as Gossip, MessageId};
 use quorate_node::protocol::{Goodbye, Hello, Message, Purpose, Refusal, RoleKind, RosterMessage};
@@ -465,7 +465,9 @@ fn read_as_everything(bytes: &[u8]) {
         let _any = format
             .decode::<Proof>(bytes)
             .map(|proof| (proof.claims(), proof.record().cloned()));
-        let _any = format.decode::<quorate_node::store::Stored>(bytes);
+        let _any = format.decode::<council::Durable>(bytes);
+        let _any = format.decode::<succession::Durable>(bytes);
+        let _any = format.decode::<succession::Founding>(bytes);
         if let Ok(message) = format.decode::<Message>(bytes) {
             // What was read can be said again, and means the same.
             let again = format.encode(&message).unwrap();

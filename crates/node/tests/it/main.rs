@@ -15,6 +15,8 @@ mod liveness;
 #[cfg(test)]
 mod net;
 #[cfg(test)]
+mod open;
+#[cfg(test)]
 mod passports;
 #[cfg(test)]
 mod raw;

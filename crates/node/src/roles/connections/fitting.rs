@@ -1,9 +1,9 @@
 //! Whether the other end fits: its hello, and a second link of one pair.
 
-use quorate_consensus::{NodeId, Now};
+use quorate_consensus::{NetworkId, NodeId, Now};
 
 use super::{Connections, SIMULTANEOUS};
-use crate::protocol::{Hello, Purpose, VERSIONS};
+use crate::protocol::{Hello, Purpose, RoleKind, VERSIONS};
 use crate::roles::ConnId;
 
 impl Connections {
@@ -15,7 +15,7 @@ impl Connections {
                 "expected a protocol version from {a} to {b}, got {low} to {high}"
             ));
         }
-        if hello.network != self.network {
+        if !self.is_in_reach(hello) {
             return Err(self.difference(hello));
         }
         if hello.format != self.format {
@@ -31,8 +31,15 @@ impl Connections {
             ));
         }
         let fits = match purpose {
-            Purpose::Link => hello.role == self.role,
-            Purpose::Register => hello.role != self.role,
+            Purpose::Link => hello.role == self.role && self.role != RoleKind::Bootstrap,
+            Purpose::Register => matches!(
+                (hello.role, self.role),
+                (RoleKind::Peer, RoleKind::Seed) | (RoleKind::Seed, RoleKind::Peer)
+            ),
+            Purpose::Join => (hello.role, self.role) == (RoleKind::Member, RoleKind::Member),
+            Purpose::Discover => {
+                (hello.role == RoleKind::Bootstrap) != (self.role == RoleKind::Bootstrap)
+            }
             Purpose::Probe | Purpose::Testify => true,
         };
         if fits {
@@ -45,7 +52,18 @@ impl Connections {
         }
     }
 
-    pub(super) fn difference(&self, hello: &Hello) -> String {
+    /// Whether the two are in one network, or in an open one that one of them is still looking for.
+    fn is_in_reach(&self, hello: &Hello) -> bool {
+        let is_open = |role| matches!(role, RoleKind::Member | RoleKind::Bootstrap);
+        let is_looking = hello.network == NetworkId::NONE || self.network == NetworkId::NONE;
+        hello.network == self.network || (is_looking && is_open(hello.role) && is_open(self.role))
+    }
+
+    fn difference(&self, hello: &Hello) -> String {
+        let (expected, got) = (self.network, hello.network);
+        if self.seeds.is_empty() && hello.seeds.is_empty() {
+            return format!("expected network {expected}, got {got}");
+        }
         let only = |these: &[String], those: &[String]| {
             let only: Vec<&str> = these
                 .iter()
@@ -59,9 +77,7 @@ impl Connections {
             }
         };
         format!(
-            "expected network {}, got {}: the seed lists differ; only here: {}; only there: {}",
-            self.network,
-            hello.network,
+            "expected network {expected}, got {got}: the seed lists differ; only here: {}; only there: {}",
             only(&self.seeds, &hello.seeds),
             only(&hello.seeds, &self.seeds)
         )

@@ -1,9 +1,7 @@
 //! A peer's gossip: what the engine wants done, and whether a message is to be believed.
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
-use quorate_consensus::{Digest, NodeId, Now, Proof, Standing, Transcript};
+use quorate_consensus::{NodeId, Now, Proof, Standing};
 use quorate_gossip::{CheckId, Content, MessageId, Output, Published, Verdict};
 
 use super::Peer;
@@ -11,26 +9,7 @@ use super::standings::KIND_STANDING;
 use crate::event::{Delivery, Event};
 use crate::protocol::{Goodbye, Message};
 use crate::roles::RequestError;
-
-/// How many messages of unknown origins wait for the origin's admission to arrive, and how long.
-const STRANGERS_MAX: usize = 1024;
-const STRANGER_PATIENCE: Duration = Duration::from_secs(5);
-
-/// A message of an origin that the roster does not have (yet).
-#[derive(Debug)]
-pub(super) struct Stranger {
-    check: CheckId,
-    origin: NodeId,
-    incarnation: u64,
-    deadline: Instant,
-}
-
-/// Whether a member of that incarnation may be heard.
-enum Origin {
-    Known,
-    Gone,
-    Unknown,
-}
+use crate::roles::speech::{Origin, is_signed, sign};
 
 impl Peer {
     pub(super) fn broadcast(
@@ -42,20 +21,8 @@ impl Peer {
             return Err(RequestError::NotAMember);
         }
         let draft = self.gossip.draft(payload)?;
-        let signature = self.signer.sign(&self.message_statement(draft.id()));
-        Ok(self.gossip.publish(
-            draft,
-            Bytes::copy_from_slice(signature.as_bytes()),
-            now.instant,
-        ))
-    }
-
-    /// What an origin signs for a message: its id, for this network.
-    fn message_statement(&self, id: MessageId) -> Digest {
-        Transcript::new("quorate/message/1")
-            .bytes(self.network.as_ref())
-            .bytes(id.as_bytes())
-            .finish()
+        let signature = sign(&*self.signer, self.network, draft.id());
+        Ok(self.gossip.publish(draft, signature, now.instant))
     }
 
     pub(super) fn carry_out(&mut self, output: Output<NodeId>, now: Now) {
@@ -128,12 +95,7 @@ impl Peer {
                 signature,
                 ..
             } => {
-                let statement = self.message_statement(id);
-                let is_signed = signature
-                    .as_ref()
-                    .try_into()
-                    .is_ok_and(|signature| self.scheme.verify(&origin, &statement, &signature));
-                if !is_signed {
+                if !is_signed(&*self.scheme, self.network, &origin, id, &signature) {
                     self.reject(check, from, "a message that its origin did not sign", now);
                 } else if let Some(verdict) = self.verdict_on(origin, incarnation) {
                     self.gossip.handle_checked(check, verdict, now.instant);
@@ -184,12 +146,8 @@ impl Peer {
 
     /// What to do with a well-signed message; `None` when its origin's admission may still be on its way.
     fn verdict_on(&self, origin: NodeId, incarnation: u64) -> Option<Verdict> {
-        match self.standing_of(origin, incarnation) {
-            Origin::Known if origin == self.me => Some(Verdict::Ignore),
-            Origin::Known => Some(Verdict::Accept),
-            Origin::Gone => Some(Verdict::Ignore),
-            Origin::Unknown => None,
-        }
+        self.standing_of(origin, incarnation)
+            .verdict(origin == self.me)
     }
 
     fn standing_of(&self, origin: NodeId, incarnation: u64) -> Origin {
@@ -206,23 +164,16 @@ impl Peer {
     }
 
     fn wait_for_admission(&mut self, check: CheckId, origin: NodeId, incarnation: u64, now: Now) {
-        if self.strangers.len() >= STRANGERS_MAX
-            && let Some(oldest) = self.strangers.pop_front()
-        {
+        let dropped = self.strangers.wait(check, origin, incarnation, now.instant);
+        if let Some(dropped) = dropped {
             self.gossip
-                .handle_checked(oldest.check, Verdict::Reject, now.instant);
+                .handle_checked(dropped, Verdict::Reject, now.instant);
         }
-        self.strangers.push_back(Stranger {
-            check,
-            origin,
-            incarnation,
-            deadline: now.instant + STRANGER_PATIENCE,
-        });
     }
 
     /// Looks again at messages whose origin was unknown: the roster has changed, or their time is up.
     pub(super) fn judge_strangers(&mut self, now: Now) {
-        for stranger in std::mem::take(&mut self.strangers) {
+        for stranger in self.strangers.take() {
             match self.verdict_on(stranger.origin, stranger.incarnation) {
                 Some(verdict) => self
                     .gossip
@@ -231,13 +182,8 @@ impl Peer {
                     self.gossip
                         .handle_checked(stranger.check, Verdict::Reject, now.instant);
                 }
-                None => self.strangers.push_back(stranger),
+                None => self.strangers.put_back(stranger),
             }
         }
-    }
-
-    /// When the first of them has waited long enough.
-    pub(super) fn strangers_timeout(&self) -> Option<Instant> {
-        self.strangers.front().map(|stranger| stranger.deadline)
     }
 }

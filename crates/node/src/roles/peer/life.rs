@@ -352,7 +352,7 @@ impl Peer {
             self.life.poll_timeout(now),
             links,
             resting,
-            self.strangers_timeout(),
+            self.strangers.poll_timeout(),
             self.list_due(),
             self.connections.poll_timeout(),
             self.seats

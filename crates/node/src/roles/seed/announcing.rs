@@ -7,7 +7,7 @@ use quorate_consensus::{NodeId, Now, Proof, Proposal, Standing, Vote, council};
 use super::Seed;
 use crate::event::{Event, Party, address_of};
 use crate::protocol::{Message, Purpose, Refusal, RosterMessage};
-use crate::store::Stored;
+use crate::store::SeedStored;
 
 impl Seed {
     pub(super) fn carry_out(&mut self, output: council::Output, now: Now) {
@@ -20,7 +20,7 @@ impl Seed {
             }
             council::Output::Judge { id, proposal } => self.judge(id, &proposal, now),
             council::Output::Persist { id, durable } => {
-                let write = self.write(Stored::Council(durable));
+                let write = self.write(SeedStored::Council(durable));
                 self.writes.insert(write, id);
             }
             council::Output::Counted { proposal, vote } => self.tell_vote(&proposal, vote),

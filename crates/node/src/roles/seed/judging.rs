@@ -57,11 +57,11 @@ impl Seed {
             (Proposal::Admit(_), Outcome::Alive) => {
                 (Choice::Yes, "it answered at its address".to_owned())
             }
-            (Proposal::Admit(_), Outcome::Silent(cause)) => {
+            (Proposal::Admit(_), Outcome::Silent(cause) | Outcome::Gone(cause)) => {
                 (Choice::No, format!("cannot be reached: {cause}"))
             }
             (_, Outcome::Alive) => (Choice::No, "it answered this seed's probe".to_owned()),
-            (_, Outcome::Silent(cause)) => (
+            (_, Outcome::Silent(cause) | Outcome::Gone(cause)) => (
                 Choice::Yes,
                 format!("this seed's probe failed too: {cause}"),
             ),

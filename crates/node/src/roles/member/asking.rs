@@ -1,0 +1,494 @@
+//! A candidate's way in: it verifies the chain of the network that it joins, asks every member, and counts the answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quorate_consensus::succession::{Chain, Founding, Link, Opinion};
+use quorate_consensus::{Choice, Digest, NodeId, Now, Record, assembly};
+
+use super::Member;
+use crate::event::{Event, Party};
+use crate::protocol::{Goodbye, JoinMessage, Message, Purpose};
+use crate::roles::back_off::BackOff;
+use crate::roles::connections::Ready;
+use crate::roles::{ConnId, DialId, RequestError, earlier};
+
+/// How many members are dialled at once before the chain says who they are.
+const FIRST_DIALS_MAX: usize = 3;
+
+/// How soon a member is asked again that did not take up the request.
+const HINDERED: Duration = Duration::from_secs(1);
+
+/// Whom a dial is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Target {
+    Member(NodeId),
+    Address(String),
+}
+
+/// A member that this node asks.
+#[derive(Debug)]
+struct Host {
+    conn: ConnId,
+    /// It has no more links than this node.
+    is_synced: bool,
+    /// The record that it was asked about.
+    asked: Option<Digest>,
+    /// It did not take the record up; when to ask again.
+    again_at: Option<Instant>,
+    hindered_by: Option<String>,
+}
+
+/// A candidate's request, and the chain it is about.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    /// Held here while this node is no member.
+    pub(super) chain: Option<Chain>,
+    record: Option<Arc<Record>>,
+    /// The digests of all records of this process: admitted by another one, it would not know what it has said.
+    records: BTreeSet<Digest>,
+    attempt: u64,
+    opinions: BTreeMap<NodeId, Opinion>,
+    hosts: BTreeMap<NodeId, Host>,
+    dials: BTreeMap<DialId, Target>,
+    back_offs: BTreeMap<Target, BackOff>,
+    is_refused: bool,
+    told: Option<(Vec<NodeId>, Vec<NodeId>)>,
+}
+
+impl Asking {
+    pub(super) fn new(chain: Option<Chain>) -> Self {
+        Self {
+            chain,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a member answers this node.
+    pub(super) fn has_company(&self) -> bool {
+        self.hosts.values().any(|host| host.is_synced)
+    }
+
+    pub(super) const fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    /// What probes are answered with.
+    pub(super) fn record_hash(&self) -> Option<Digest> {
+        self.record.as_ref().map(|record| record.hash())
+    }
+
+    /// Whether an admission is of this process.
+    pub(super) fn has_signed(&self, record: &Record) -> bool {
+        self.records.contains(&record.hash())
+    }
+
+    pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let back_offs = BackOff::earliest(self.back_offs.values(), now);
+        let again = self.hosts.values().filter_map(|host| host.again_at).min();
+        earlier(back_offs, again)
+    }
+}
+
+impl Member {
+    /// Dials whom it should ask, and asks whom it can.
+    pub(super) fn ask_members(&mut self, now: Now) {
+        if self.assembly.is_some() || self.is_idle() {
+            return;
+        }
+        if self.asking.chain.is_none() && self.looking.may_found() {
+            self.found(None, now);
+            return;
+        }
+        self.dial_members(now);
+        self.renew_record(now);
+        let Some(record) = self.asking.record.clone() else {
+            return;
+        };
+        let hash = record.hash();
+        let Some(chain) = &self.asking.chain else {
+            return;
+        };
+        let mut asked = false;
+        for (node, host) in &mut self.asking.hosts {
+            let is_due = host.again_at.is_some_and(|at| now.instant >= at);
+            let is_new = host.asked != Some(hash);
+            if host.is_synced && chain.membership().member(node).is_some() && (is_new || is_due) {
+                host.asked = Some(hash);
+                host.again_at = None;
+                asked = true;
+                let request = Message::Join(JoinMessage::Request((*record).clone()));
+                self.out.send(host.conn, request);
+            }
+        }
+        if asked || self.asking.told.is_some() {
+            self.tell_status();
+        }
+    }
+
+    fn dial_members(&mut self, now: Now) {
+        let mut targets: Vec<(Target, Vec<String>)> = Vec::new();
+        if let Some(chain) = &self.asking.chain {
+            let others = chain
+                .membership()
+                .members()
+                .filter(|record| record.node != self.me);
+            targets.extend(
+                others.map(|record| (Target::Member(record.node), record.endpoints.clone())),
+            );
+        }
+        if !self.asking.has_company() {
+            let network = self
+                .asking
+                .chain
+                .as_ref()
+                .map(|chain| chain.membership().network());
+            let known = self.looking.known();
+            let network = network.or_else(|| known.first().map(|member| member.network));
+            let known = known
+                .into_iter()
+                .filter(|member| Some(member.network) == network && member.id != self.me)
+                .map(|member| (Target::Member(member.id), member.endpoints));
+            let given = self.looking.join.iter();
+            let given =
+                given.map(|address| (Target::Address(address.clone()), vec![address.clone()]));
+            targets.extend(
+                given
+                    .chain(known)
+                    .take(FIRST_DIALS_MAX + self.looking.join.len()),
+            );
+        }
+        for (target, endpoints) in targets {
+            let is_busy = self.asking.dials.values().any(|dialed| *dialed == target)
+                || matches!(&target, Target::Member(node) if self.asking.hosts.contains_key(node));
+            let back_off = self.asking.back_offs.entry(target.clone()).or_default();
+            if is_busy || !back_off.is_due(now.instant) {
+                continue;
+            }
+            back_off.fail(self.options.redial, &mut self.rng, now.instant);
+            let expect = match &target {
+                Target::Member(node) => Some(*node),
+                Target::Address(_) => None,
+            };
+            let dial = self
+                .connections
+                .dial(Purpose::Join, endpoints, expect, &mut self.out);
+            self.asking.dials.insert(dial, target);
+        }
+    }
+
+    /// Signs a record when there is none that these members could be asked about.
+    fn renew_record(&mut self, now: Now) {
+        let Some(chain) = &self.asking.chain else {
+            return;
+        };
+        if !self.asking.has_company() {
+            return;
+        }
+        let membership = chain.membership();
+        let is_good = |record: &Arc<Record>| membership.check_candidate(record).is_ok();
+        if self.asking.record.as_ref().is_some_and(is_good) || membership.member(&self.me).is_some()
+        {
+            return;
+        }
+        let incarnation = membership
+            .last_life(&self.me)
+            .map_or(1, |last| last.saturating_add(1));
+        // Attempts of several runs must differ too, and a run without a store knows nothing of those before.
+        self.asking.attempt = now.unix_ms.max(self.asking.attempt.saturating_add(1));
+        let record = Record::sign(
+            &*self.signer,
+            membership.network(),
+            self.endpoints.clone(),
+            incarnation,
+            self.asking.attempt,
+            now.unix_ms,
+        );
+        // The endpoints were checked when the member was made.
+        let Ok(record) = record else {
+            return;
+        };
+        self.asking.records.insert(record.hash());
+        self.asking.record = Some(Arc::new(record));
+        self.asking.opinions.clear();
+        self.asking.told = None;
+    }
+
+    /// Whether a dial was for asking.
+    pub(super) fn asking_dial_ended(&mut self, dial: DialId) {
+        self.asking.dials.remove(&dial);
+    }
+
+    pub(super) fn host_is_ready(&mut self, ready: &Ready) {
+        if self.assembly.is_some() || self.asking.hosts.contains_key(&ready.remote) {
+            self.connections
+                .close(ready.conn, Goodbye::Duplicate, &mut self.out);
+            return;
+        }
+        if let Some(back_off) = self.asking.back_offs.get_mut(&Target::Member(ready.remote)) {
+            back_off.reset();
+        }
+        let host = Host {
+            conn: ready.conn,
+            is_synced: false,
+            asked: None,
+            again_at: None,
+            hindered_by: None,
+        };
+        self.asking.hosts.insert(ready.remote, host);
+    }
+
+    pub(super) fn host_is_lost(&mut self, conn: ConnId) {
+        self.asking.hosts.retain(|_, host| host.conn != conn);
+    }
+
+    /// What a member says to this candidate.
+    pub(super) fn handle_answer(
+        &mut self,
+        conn: ConnId,
+        from: NodeId,
+        message: JoinMessage,
+        now: Now,
+    ) {
+        match message {
+            JoinMessage::Founded(founding) => self.handle_founded(conn, from, &founding),
+            JoinMessage::Opinion(opinion) => self.handle_own_opinion(conn, from, opinion, now),
+            JoinMessage::Refused(reason) => {
+                let Some(host) = self.asking.hosts.get_mut(&from) else {
+                    return;
+                };
+                host.again_at = Some(now.instant + HINDERED);
+                if host.hindered_by.as_ref() != Some(&reason) {
+                    host.hindered_by = Some(reason.clone());
+                    let member = self.party(from);
+                    self.out.event(Event::JoinHindered { member, reason });
+                }
+            }
+            JoinMessage::Request(_) => {
+                let what = "a member does not ask a candidate to let it in".to_owned();
+                self.connections.misbehaved(conn, what, &mut self.out);
+            }
+        }
+    }
+
+    /// How the network began, by one of its members; the chain that follows is fetched.
+    fn handle_founded(&mut self, conn: ConnId, from: NodeId, founding: &Arc<Founding>) {
+        let network = founding.network();
+        let named = self.connections.get(conn).map(|conn| conn.network);
+        if named != Some(network) {
+            let what = "a founding of another network than the hello named".to_owned();
+            self.connections.misbehaved(conn, what, &mut self.out);
+            return;
+        }
+        match &self.asking.chain {
+            Some(chain) if chain.membership().network() != network => {
+                let expected = chain.membership().network();
+                let what = format!("expected network {expected}, got {network}");
+                self.connections
+                    .close(conn, Goodbye::Mismatch(what), &mut self.out);
+                self.asking.hosts.remove(&from);
+                return;
+            }
+            Some(_) => {}
+            None => match Chain::found((**founding).clone(), &*self.scheme) {
+                Ok(chain) => {
+                    self.connections.set_network(network);
+                    self.asking.chain = Some(chain);
+                }
+                Err(error) => {
+                    self.connections
+                        .misbehaved(conn, error.to_string(), &mut self.out);
+                    return;
+                }
+            },
+        }
+        self.fetch_links(conn);
+    }
+
+    pub(super) fn fetch_links(&mut self, conn: ConnId) {
+        if let Some(chain) = &self.asking.chain {
+            let epoch = chain.membership().epoch();
+            let fetch = assembly::Message::Fetch { epoch };
+            self.out.send(conn, Message::Assembly(fetch));
+        }
+    }
+
+    /// Links that a member sent to this candidate.
+    pub(super) fn handle_links(
+        &mut self,
+        conn: ConnId,
+        from: NodeId,
+        links: Vec<Arc<Link>>,
+        now: Now,
+    ) {
+        let Some(chain) = &mut self.asking.chain else {
+            return;
+        };
+        let before = chain.membership().epoch();
+        let (mut lacks, is_last) = (false, links.is_empty());
+        for link in links {
+            let epoch = chain.membership().epoch();
+            if link.epoch < epoch {
+                continue;
+            }
+            if link.epoch > epoch {
+                lacks = true;
+                break;
+            }
+            if let Err(error) = chain.extend(link, &*self.scheme) {
+                self.connections
+                    .misbehaved(conn, error.to_string(), &mut self.out);
+                self.host_is_lost(conn);
+                return;
+            }
+        }
+        let grew = chain.membership().epoch() > before;
+        let host = self.asking.hosts.get_mut(&from);
+        // Links that others brought meanwhile say nothing of what this one still has.
+        let is_open = host.as_ref().is_some_and(|host| !host.is_synced);
+        if is_last {
+            if let Some(host) = host {
+                host.is_synced = true;
+            }
+        } else if grew || lacks || is_open {
+            self.fetch_links(conn);
+        }
+        if grew {
+            self.chain_grew(now);
+        }
+    }
+
+    /// Others are members now, perhaps this node is.
+    fn chain_grew(&mut self, now: Now) {
+        let Some(chain) = &self.asking.chain else {
+            return;
+        };
+        if let Some(record) = chain.membership().member(&self.me)
+            && self.asking.has_signed(record)
+        {
+            self.enter(now);
+            return;
+        }
+        self.count_answers();
+    }
+
+    fn handle_own_opinion(&mut self, conn: ConnId, from: NodeId, opinion: Opinion, now: Now) {
+        let Some(chain) = &self.asking.chain else {
+            return;
+        };
+        let network = chain.membership().network();
+        if opinion.voter != from || !opinion.is_valid(network, &*self.scheme) {
+            let what = "an opinion that its voter did not sign".to_owned();
+            self.connections.misbehaved(conn, what, &mut self.out);
+            return;
+        }
+        if Some(opinion.record) != self.asking.record_hash() {
+            // Of an earlier attempt.
+            return;
+        }
+        let (choice, reason) = (opinion.choice, opinion.reason.clone());
+        let known = self.asking.opinions.insert(from, opinion);
+        if known.is_none_or(|known| known.choice != choice) {
+            let (candidate, voter) = (self.party(self.me), self.party(from));
+            self.out.event(Event::Opinion {
+                candidate,
+                voter,
+                choice,
+                reason,
+            });
+        }
+        self.count_answers();
+        if !self.asking.is_refused {
+            self.ask_members(now);
+        }
+    }
+
+    /// One DENY of a member is the end of the attempt.
+    fn count_answers(&mut self) {
+        let Some(chain) = &self.asking.chain else {
+            return;
+        };
+        let is_member = |node: &NodeId| chain.membership().member(node).is_some();
+        let denied: Vec<NodeId> = self
+            .asking
+            .opinions
+            .values()
+            .filter(|opinion| opinion.choice == Choice::No && is_member(&opinion.voter))
+            .map(|opinion| opinion.voter)
+            .collect();
+        if denied.is_empty() || self.asking.is_refused {
+            return;
+        }
+        self.asking.is_refused = true;
+        let denied = denied
+            .into_iter()
+            .filter_map(|node| {
+                let reason = self.asking.opinions.get(&node)?.reason.clone();
+                Some((self.party(node), reason))
+            })
+            .collect();
+        self.leave_hosts();
+        self.out.event(Event::JoinRefused { denied });
+    }
+
+    fn leave_hosts(&mut self) {
+        for (_, host) in std::mem::take(&mut self.asking.hosts) {
+            self.connections
+                .close(host.conn, Goodbye::Done, &mut self.out);
+        }
+        for dial in std::mem::take(&mut self.asking.dials).into_keys() {
+            self.connections.cancel(dial, &mut self.out);
+        }
+    }
+
+    /// Nothing is asked any more: this node is in.
+    pub(super) fn stop_asking(&mut self) {
+        self.leave_hosts();
+        let records = std::mem::take(&mut self.asking.records);
+        self.asking = Asking {
+            records,
+            // Members probe a new member by the record that they let in.
+            record: self.asking.record.take(),
+            attempt: self.asking.attempt,
+            ..Asking::default()
+        };
+    }
+
+    pub(super) fn join_again(&mut self, now: Now) -> Result<(), RequestError> {
+        if !self.asking.is_refused {
+            return Err(RequestError::NotRefused);
+        }
+        self.asking.is_refused = false;
+        self.asking.record = None;
+        self.asking.opinions.clear();
+        self.asking.back_offs.clear();
+        self.asking.told = None;
+        self.ask_members(now);
+        Ok(())
+    }
+
+    /// Tells whom the request waits for, when that changed.
+    fn tell_status(&mut self) {
+        let Some(chain) = &self.asking.chain else {
+            return;
+        };
+        let (allowed, waiting): (Vec<NodeId>, Vec<NodeId>) = chain
+            .membership()
+            .members()
+            .map(|record| record.node)
+            .partition(|node| self.asking.opinions.contains_key(node));
+        if self.asking.told.as_ref() == Some(&(allowed.clone(), waiting.clone())) {
+            return;
+        }
+        let parties = |nodes: &[NodeId]| -> Vec<Party> {
+            nodes.iter().map(|node| self.party(*node)).collect()
+        };
+        let event = Event::JoinStatus {
+            allowed: parties(&allowed),
+            waiting: parties(&waiting),
+        };
+        self.asking.told = Some((allowed, waiting));
+        self.out.event(event);
+    }
+}

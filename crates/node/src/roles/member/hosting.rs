@@ -1,0 +1,293 @@
+//! What a member does about candidates: it shows them the chain, sees that they can be reached, asks its person or its
+//! policy, and tells them its opinion.
+
+use std::sync::Arc;
+
+use quorate_consensus::assembly::{self, Asked};
+use quorate_consensus::succession::{Link, Opinion};
+use quorate_consensus::{Choice, NodeId, Now, Record};
+
+use super::Member;
+use crate::event::{Event, Party};
+use crate::protocol::{Goodbye, JoinMessage, Message, Purpose};
+use crate::roles::connections::Ready;
+use crate::roles::probing::{Outcome, ProbeId, Probed};
+use crate::roles::{ConnId, RequestError};
+
+/// A candidate that is here.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    conn: ConnId,
+    record: Arc<Record>,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Is it where it says?
+    Probing(ProbeId),
+    /// The application was asked.
+    Asked,
+    /// This member's opinion is given.
+    Answered,
+}
+
+impl Candidate {
+    pub(super) fn party(&self) -> Party {
+        Party::from(&*self.record)
+    }
+}
+
+impl Member {
+    pub(super) fn guest_is_ready(&mut self, ready: &Ready) {
+        match &self.assembly {
+            Some(assembly) => {
+                let founding = assembly.chain().founding().clone();
+                let founded = Message::Join(JoinMessage::Founded(founding));
+                self.out.send(ready.conn, founded);
+            }
+            None => {
+                let why = "this node is no member itself (yet)".to_owned();
+                self.connections
+                    .close(ready.conn, Goodbye::NoPassport(why), &mut self.out);
+            }
+        }
+    }
+
+    /// What a candidate says to this member.
+    pub(super) fn handle_guest(&mut self, conn: ConnId, from: NodeId, message: Message, now: Now) {
+        match (message, &mut self.assembly) {
+            (_, None) => {
+                let why = "this node is no member any more".to_owned();
+                self.connections
+                    .close(conn, Goodbye::NoPassport(why), &mut self.out);
+            }
+            (Message::Assembly(assembly::Message::Fetch { epoch }), Some(assembly)) => {
+                let links = assembly.links_from(epoch);
+                if self.connections.may_ask(conn, now, &mut self.out) {
+                    let links = Message::Assembly(assembly::Message::Links(links));
+                    self.out.send(conn, links);
+                }
+            }
+            (Message::Join(JoinMessage::Request(record)), Some(_)) => {
+                if self.connections.may_ask(conn, now, &mut self.out) {
+                    self.handle_join_request(conn, from, record, now);
+                }
+            }
+            (message, Some(_)) => {
+                let what = format!("a member does not take {} of a candidate", message.name());
+                self.connections.misbehaved(conn, what, &mut self.out);
+            }
+        }
+    }
+
+    fn handle_join_request(&mut self, conn: ConnId, from: NodeId, record: Record, now: Now) {
+        if record.node != from {
+            let what = "a request must come from its candidate".to_owned();
+            self.connections.misbehaved(conn, what, &mut self.out);
+            return;
+        }
+        let record = Arc::new(record);
+        let is_same = |candidate: &Candidate| candidate.record.hash() == record.hash();
+        if let Some(candidate) = self
+            .candidates
+            .get_mut(&from)
+            .filter(|known| is_same(known))
+        {
+            // The same question on another connection, or again.
+            candidate.conn = conn;
+            if candidate.stage == Stage::Answered {
+                self.tell_opinion_to(from, &record);
+            }
+            return;
+        }
+        self.candidate_is_gone(&from, now);
+        let Some(assembly) = &mut self.assembly else {
+            return;
+        };
+        let stage = match assembly.handle_candidate(record.clone(), now) {
+            Err(error) => {
+                self.refuse_guest(conn, error.to_string());
+                return;
+            }
+            Ok(Asked::Answered(_)) => Stage::Answered,
+            Ok(Asked::Ask) => {
+                let probe = self.probes.start(
+                    from,
+                    record.endpoints.clone(),
+                    Some(record.hash()),
+                    &mut self.connections,
+                    now,
+                    &mut self.out,
+                );
+                Stage::Probing(probe)
+            }
+        };
+        let candidate = Candidate {
+            conn,
+            record: record.clone(),
+            stage,
+        };
+        self.candidates.insert(from, candidate);
+        if stage == Stage::Answered {
+            self.tell_opinion_to(from, &record);
+        }
+    }
+
+    fn refuse_guest(&mut self, conn: ConnId, reason: String) {
+        let refused = Message::Join(JoinMessage::Refused(reason));
+        self.out.send(conn, refused);
+    }
+
+    /// A candidate was probed; passes over other probes.
+    pub(super) fn guest_was_probed(&mut self, probed: &Probed, now: Now) {
+        let node = probed.target;
+        let Some(candidate) = self
+            .candidates
+            .get_mut(&node)
+            .filter(|candidate| candidate.stage == Stage::Probing(probed.probe))
+        else {
+            return;
+        };
+        let (conn, record) = (candidate.conn, candidate.record.clone());
+        let refusal = match &probed.outcome {
+            Outcome::Alive => {
+                candidate.stage = Stage::Asked;
+                self.judge(&record, now);
+                return;
+            }
+            Outcome::Silent(cause) | Outcome::Gone(cause) => {
+                let at = record.endpoints.join(", ");
+                format!("this member cannot reach it at {at}: {cause}")
+            }
+            Outcome::NotKnown(why) => why.clone(),
+        };
+        self.candidate_is_gone(&node, now);
+        self.refuse_guest(conn, refusal);
+    }
+
+    /// What the policy says of a candidate; if nothing, the application is asked.
+    fn judge(&mut self, record: &Arc<Record>, now: Now) {
+        let node = record.node;
+        let Some(assembly) = &self.assembly else {
+            return;
+        };
+        let was_member = assembly.membership().last_life(&node).is_some();
+        match self.admission.judge(&node, was_member) {
+            Some((choice, reason)) => {
+                // It is here, and was not answered before: nothing stands against it.
+                let _given = self.give_opinion(node, choice, reason, now);
+            }
+            None => self.out.event(Event::JoinRequest {
+                candidate: Party::from(&**record),
+                record: Box::new((**record).clone()),
+            }),
+        }
+    }
+
+    /// The application's answer.
+    pub(super) fn answer(
+        &mut self,
+        node: NodeId,
+        is_allowed: bool,
+        reason: &str,
+        now: Now,
+    ) -> Result<(), RequestError> {
+        let choice = if is_allowed { Choice::Yes } else { Choice::No };
+        self.give_opinion(node, choice, reason, now)
+    }
+
+    /// The opinion of this member's person, or policy.
+    fn give_opinion(
+        &mut self,
+        node: NodeId,
+        choice: Choice,
+        reason: &str,
+        now: Now,
+    ) -> Result<(), RequestError> {
+        let assembly = self.assembly.as_mut().ok_or(RequestError::NotInAssembly)?;
+        assembly.give_opinion(node, choice, reason, now)?;
+        if let Some(candidate) = self.candidates.get_mut(&node) {
+            candidate.stage = Stage::Answered;
+        }
+        Ok(())
+    }
+
+    /// An opinion was counted, and is durable if it is this member's own.
+    pub(super) fn opinion_is_counted(&mut self, opinion: Opinion) {
+        let about = self
+            .candidates
+            .values()
+            .find(|candidate| candidate.record.hash() == opinion.record);
+        let Some(candidate) = about else {
+            return;
+        };
+        let (conn, party) = (candidate.conn, Party::from(&*candidate.record));
+        let voter = self.party(opinion.voter);
+        self.out.event(Event::Opinion {
+            candidate: party,
+            voter,
+            choice: opinion.choice,
+            reason: opinion.reason.clone(),
+        });
+        if opinion.voter == self.me {
+            let opinion = Message::Join(JoinMessage::Opinion(opinion));
+            self.out.send(conn, opinion);
+        }
+    }
+
+    fn tell_opinion_to(&mut self, node: NodeId, record: &Record) {
+        let Some(assembly) = &self.assembly else {
+            return;
+        };
+        if let (Some(opinion), Some(candidate)) = (
+            assembly.own_opinion(&record.hash()),
+            self.candidates.get(&node),
+        ) {
+            let opinion = Message::Join(JoinMessage::Opinion(opinion.clone()));
+            self.out.send(candidate.conn, opinion);
+        }
+    }
+
+    /// A decision is told to all candidates.
+    pub(super) fn tell_guests(&mut self, link: &Arc<Link>) {
+        let guests: Vec<ConnId> = self
+            .connections
+            .ready(Purpose::Join)
+            .map(|(conn, _)| conn)
+            .collect();
+        let links = assembly::Message::Links(vec![link.clone()]);
+        self.out.send_all(guests, Message::Assembly(links));
+    }
+
+    /// A candidate's connection is gone.
+    pub(super) fn guest_is_lost(&mut self, conn: ConnId, now: Now) {
+        let node = self
+            .candidates
+            .iter()
+            .find(|(_, candidate)| candidate.conn == conn)
+            .map(|(node, _)| *node);
+        if let Some(node) = node {
+            self.candidate_is_gone(&node, now);
+        }
+    }
+
+    /// A candidate has gone away, or asks anew.
+    pub(super) fn candidate_is_gone(&mut self, node: &NodeId, now: Now) {
+        let Some(candidate) = self.candidates.remove(node) else {
+            return;
+        };
+        if candidate.stage == Stage::Asked {
+            let candidate = Party::from(&*candidate.record);
+            self.out.event(Event::JoinWithdrawn { candidate });
+        }
+        if let Some(assembly) = &mut self.assembly {
+            assembly.handle_candidate_gone(node, now);
+        }
+    }
+
+    /// A candidate is in: there is nothing more to ask.
+    pub(super) fn candidate_is_in(&mut self, node: &NodeId) {
+        self.candidates.remove(node);
+    }
+}

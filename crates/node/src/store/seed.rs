@@ -1,0 +1,109 @@
+//! A seed's tables: its votes, the proofs of all standings, the identities of the other seeds.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::Arc;
+
+use quorate_consensus::council::Durable;
+use quorate_consensus::{NodeId, Proof, Vote};
+use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
+
+use super::{FORMAT, ReadError};
+
+/// When the proposal was opened, and its id: so that old votes are a range.
+const VOTES: TableDefinition<'_, (u64, &[u8]), &[u8]> = TableDefinition::new("votes");
+/// By node id.
+const PROOFS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("proofs");
+/// Identities met, by the line of the seed list.
+const SEATS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("seats");
+
+/// Votes opened so long before the newest are not needed: every clock's voting window has closed, with a wide margin.
+const VOTES_KEPT_MS: u64 = 3_600_000;
+
+/// What a seed makes durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeedStored {
+    /// The council's.
+    Council(Durable),
+    /// Who was met at a line of the seed list.
+    Seat {
+        /// The line.
+        address: String,
+        /// Who.
+        id: NodeId,
+    },
+}
+
+/// What a seed's store held.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Own votes and when their proposals were opened.
+    pub votes: Vec<(u64, Vote)>,
+    /// Every standing's proof.
+    pub proofs: Vec<Arc<Proof>>,
+    /// Identities met, by line.
+    pub seats: Vec<(String, NodeId)>,
+    /// The key is older than the store: what the store held is lost.
+    pub is_lost: bool,
+}
+
+pub(super) fn create(transaction: &WriteTransaction) -> Result<(), Box<dyn Error>> {
+    transaction.open_table(VOTES)?;
+    transaction.open_table(PROOFS)?;
+    transaction.open_table(SEATS)?;
+    Ok(())
+}
+
+pub(super) fn write(
+    transaction: &WriteTransaction,
+    stored: &SeedStored,
+) -> Result<(), Box<dyn Error>> {
+    match stored {
+        SeedStored::Council(Durable::Vote { opened_ms, vote }) => {
+            let mut votes = transaction.open_table(VOTES)?;
+            let old = (0, &[][..])..(opened_ms.saturating_sub(VOTES_KEPT_MS), &[][..]);
+            votes.retain_in(old, |_, _| false)?;
+            let key = (*opened_ms, vote.proposal.as_ref());
+            votes.insert(key, FORMAT.encode(vote)?.as_ref())?;
+        }
+        SeedStored::Council(Durable::Proof(proof)) => {
+            let (node, _) = proof.claims().ok_or("a proof of no standing")?;
+            let mut proofs = transaction.open_table(PROOFS)?;
+            proofs.insert(node.as_ref(), FORMAT.encode(&**proof)?.as_ref())?;
+        }
+        SeedStored::Seat { address, id } => {
+            let mut seats = transaction.open_table(SEATS)?;
+            seats.insert(address.as_str(), id.as_ref())?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn read(transaction: &ReadTransaction) -> Result<Restored, ReadError> {
+    let mut restored = Restored::default();
+    for entry in transaction.open_table(VOTES)?.iter()? {
+        let (key, value) = entry?;
+        let vote = FORMAT
+            .decode(value.value())
+            .map_err(|error| ReadError::Value(format!("a vote: {error}")))?;
+        restored.votes.push((key.value().0, vote));
+    }
+    for entry in transaction.open_table(PROOFS)?.iter()? {
+        let (_, value) = entry?;
+        let proof: Proof = FORMAT
+            .decode(value.value())
+            .map_err(|error| ReadError::Value(format!("a proof: {error}")))?;
+        restored.proofs.push(Arc::new(proof));
+    }
+    let mut known = BTreeSet::new();
+    for entry in transaction.open_table(SEATS)?.iter()? {
+        let (address, id) = entry?;
+        let id = NodeId::try_from(id.value())
+            .map_err(|error| ReadError::Value(format!("a seat: {error}")))?;
+        if !known.insert(id) {
+            return Err(ReadError::Value(format!("{id} in two seats")));
+        }
+        restored.seats.push((address.value().to_owned(), id));
+    }
+    Ok(restored)
+}
