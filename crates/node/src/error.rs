@@ -61,6 +61,9 @@ pub enum StartError {
         "expected the address of a bootstrap or of a member to join, or to be told to found a network; got none"
     )]
     NoDiscovery,
+    /// A member's key is worth nothing without what it has said.
+    #[error("a member's key needs a data directory, where what it says is kept beside it")]
+    KeyWithoutStore,
     /// The chain in the store does not hold.
     #[error("the store holds a chain that does not verify: {0}")]
     StoredChain(#[from] LinkError),

@@ -472,13 +472,17 @@ impl Builder<MemberKind> {
     /// [`Event::JoinRefused`]. With a data directory it goes on as the member that it was.
     ///
     /// A key without its store is not used any more: whose it was may have said what it does not know. It is moved aside,
-    /// and a new one made ([`Event::NewIdentity`]).
+    /// and a new one made ([`Event::NewIdentity`]). Of a key that the application brings, this cannot be told: it must be
+    /// new, or its store be in the data directory.
     ///
     /// # Errors
     /// When it cannot listen, or its key, its store or an option cannot be used, or it is not told where to look.
     pub async fn spawn(mut self) -> Result<Node, StartError> {
         let discovery = &self.kind.discovery;
         let path = self.data.as_ref().map(|data| data.join("store.redb"));
+        if self.identity.is_some() && path.is_none() {
+            return Err(StartError::KeyWithoutStore);
+        }
         // Who was in a network before knows its members.
         let was_in = path.as_ref().is_some_and(|path| path.exists());
         if *discovery == Discovery::default() && !was_in {

@@ -147,6 +147,10 @@ impl Assembly {
             .gate
             .pass(succession::Output::Persist(durable), &mut self.out);
         self.push(Output::Evidence(Box::new(evidence)));
+        // Those who hold the same history have not seen the other.
+        let message = Message::Links(vec![Arc::new(link.clone())]);
+        let to = self.met.iter().copied().collect();
+        self.push(Output::Send { to, message });
         Ok(())
     }
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::chain::{Link, LinkError, Membership};
+use super::change::Change;
 use super::founding::Founding;
-use crate::id::Digest;
+use crate::id::{Digest, NodeId};
+use crate::record::Record;
 use crate::scheme::Scheme;
 
 /// A verified chain.
@@ -52,6 +54,19 @@ impl Chain {
     /// The membership that it makes.
     pub const fn membership(&self) -> &Arc<Membership> {
         &self.membership
+    }
+
+    /// The record by which a node is a member, or last was one.
+    pub fn last_record(&self, node: &NodeId) -> Option<&Record> {
+        let of_link = |link: &'_ Arc<Link>| match &link.change {
+            Change::Admit { record, .. } => record.node == *node,
+            Change::Evict { .. } | Change::Leave(_) => false,
+        };
+        let admission = self.links.iter().rev().find(|link| of_link(link));
+        match admission.map(|link| &link.change) {
+            Some(Change::Admit { record, .. }) => Some(record),
+            _ => Some(&self.founding.record).filter(|founder| founder.node == *node),
+        }
     }
 
     /// The decisions from that of `epoch` on.

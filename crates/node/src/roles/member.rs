@@ -257,7 +257,7 @@ impl Member {
         }
         let assembly = self.assembly.as_ref().map(Assembly::chain);
         let chain = assembly.or(self.asking.chain.as_ref());
-        let member = chain.and_then(|chain| chain.membership().member(&node));
+        let member = chain.and_then(|chain| chain.last_record(&node));
         let asked = || self.candidates.get(&node).map(Candidate::party);
         member.map(Party::from).or_else(asked).unwrap_or(Party {
             id: node,

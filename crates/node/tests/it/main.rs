@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod application;
 #[cfg(test)]
+mod assembly;
+#[cfg(test)]
 mod forgeries;
 #[cfg(test)]
 mod forging;

@@ -1,10 +1,10 @@
 //! A candidate's way in: it verifies the chain of the network that it joins, asks every member, and counts the answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate_consensus::succession::{Chain, Founding, Link, Opinion};
+use quorate_consensus::succession::{Chain, Evidence, Founding, Link, Opinion};
 use quorate_consensus::{Choice, Digest, NodeId, Now, Record, assembly};
 
 use super::Member;
@@ -46,8 +46,6 @@ pub(super) struct Asking {
     /// Held here while this node is no member.
     pub(super) chain: Option<Chain>,
     record: Option<Arc<Record>>,
-    /// The digests of all records of this process: admitted by another one, it would not know what it has said.
-    records: BTreeSet<Digest>,
     attempt: u64,
     opinions: BTreeMap<NodeId, Opinion>,
     hosts: BTreeMap<NodeId, Host>,
@@ -77,11 +75,6 @@ impl Asking {
     /// What probes are answered with.
     pub(super) fn record_hash(&self) -> Option<Digest> {
         self.record.as_ref().map(|record| record.hash())
-    }
-
-    /// Whether an admission is of this process.
-    pub(super) fn has_signed(&self, record: &Record) -> bool {
-        self.records.contains(&record.hash())
     }
 
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
@@ -209,7 +202,6 @@ impl Member {
         let Ok(record) = record else {
             return;
         };
-        self.asking.records.insert(record.hash());
         self.asking.record = Some(Arc::new(record));
         self.asking.opinions.clear();
         self.asking.told = None;
@@ -225,9 +217,6 @@ impl Member {
             self.connections
                 .close(ready.conn, Goodbye::Duplicate, &mut self.out);
             return;
-        }
-        if let Some(back_off) = self.asking.back_offs.get_mut(&Target::Member(ready.remote)) {
-            back_off.reset();
         }
         let host = Host {
             conn: ready.conn,
@@ -350,6 +339,8 @@ impl Member {
         if is_last {
             if let Some(host) = host {
                 host.is_synced = true;
+                // One that only accepts connections, and is no member itself, is not dialled in a tight loop.
+                self.asking.back_offs.remove(&Target::Member(from));
             }
         } else if grew || lacks || is_open {
             self.fetch_links(conn);
@@ -364,9 +355,9 @@ impl Member {
         let Some(chain) = &self.asking.chain else {
             return;
         };
-        if let Some(record) = chain.membership().member(&self.me)
-            && self.asking.has_signed(record)
-        {
+        // Perhaps by a record of an earlier process, which died before it knew. What a member says is durable first, so a
+        // store that knows of nothing that was said is right.
+        if chain.membership().member(&self.me).is_some() {
             self.enter(now);
             return;
         }
@@ -388,6 +379,17 @@ impl Member {
             return;
         }
         let (choice, reason) = (opinion.choice, opinion.reason.clone());
+        if let Some(first) = self.asking.opinions.get(&from)
+            && first.choice != choice
+            && first.incarnation == opinion.incarnation
+        {
+            let evidence = Evidence::Opinions {
+                network,
+                first: first.clone(),
+                second: opinion.clone(),
+            };
+            self.out.event(Event::Contradiction(Box::new(evidence)));
+        }
         let known = self.asking.opinions.insert(from, opinion);
         if known.is_none_or(|known| known.choice != choice) {
             let (candidate, voter) = (self.party(self.me), self.party(from));
@@ -445,9 +447,7 @@ impl Member {
     /// Nothing is asked any more: this node is in.
     pub(super) fn stop_asking(&mut self) {
         self.leave_hosts();
-        let records = std::mem::take(&mut self.asking.records);
         self.asking = Asking {
-            records,
             // Members probe a new member by the record that they let in.
             record: self.asking.record.take(),
             attempt: self.asking.attempt,

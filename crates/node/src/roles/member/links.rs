@@ -8,6 +8,7 @@ use quorate_consensus::succession::{Change, Link as Decision};
 use quorate_consensus::{NodeId, Now};
 
 use super::Member;
+use super::watching::Watch;
 use crate::event::{Event, Party};
 use crate::protocol::{Goodbye, Message, Purpose};
 use crate::roles::ConnId;
@@ -169,6 +170,7 @@ impl Member {
             && let Some(assembly) = &mut self.assembly
         {
             assembly.handle_lost(node, now);
+            self.watches.insert(node, Watch::new(true, now));
         }
         self.back_off(node, now);
         if self.me > node {

@@ -16,7 +16,8 @@ use crate::roles::probing::{Outcome, ProbeId, Probed};
 const PROBE_GONE: Duration = Duration::from_millis(250);
 const PROBE_SILENT: Duration = Duration::from_secs(2);
 
-/// For how long after its start a node takes nobody for gone: after an outage, all start at different moments.
+/// For how long after its start a node takes nobody for gone that it has not met yet: after an outage, all start at
+/// different moments.
 const START_GRACE: Duration = Duration::from_secs(5);
 
 /// So much later than it asked for, this node itself stood still, and knows nothing of the others' silence.
@@ -31,6 +32,21 @@ pub(super) struct Watch {
     refused_since: Option<Instant>,
     probe: Option<ProbeId>,
     next: Option<Instant>,
+    /// There was a link, in this process's time.
+    was_met: bool,
+}
+
+impl Watch {
+    pub(super) fn new(was_met: bool, now: Now) -> Self {
+        Self {
+            heard: now.instant,
+            refused_since: None,
+            probe: None,
+            // A link that merely broke is up again before that.
+            next: Some(now.instant + PROBE_GONE),
+            was_met,
+        }
+    }
 }
 
 impl Member {
@@ -51,13 +67,8 @@ impl Member {
                 self.watches.remove(&node);
                 continue;
             }
-            let watch = self.watches.entry(node).or_insert(Watch {
-                heard: now.instant,
-                refused_since: None,
-                probe: None,
-                // A link that merely broke is up again before that.
-                next: Some(now.instant + PROBE_GONE),
-            });
+            let fresh = || Watch::new(false, now);
+            let watch = self.watches.entry(node).or_insert_with(fresh);
             if watch.probe.is_none() && watch.next.is_some_and(|next| now.instant >= next) {
                 let endpoints = record.endpoints.clone();
                 watch.next = None;
@@ -101,7 +112,7 @@ impl Member {
                 let since = *watch.refused_since.get_or_insert(now.instant);
                 watch.next = Some(now.instant + PROBE_GONE);
                 let span = now.instant.saturating_duration_since(since);
-                let is_young = now.instant < self.started + START_GRACE;
+                let is_young = !watch.was_met && now.instant < self.started + START_GRACE;
                 (cause, span >= self.options.gone_after && !is_young)
             }
             Outcome::Silent(cause) => {

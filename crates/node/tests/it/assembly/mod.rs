@@ -1,0 +1,6 @@
+//! Members of open networks, driven by hand: their roles, without sockets, disks and clocks.
+
+mod interleavings;
+mod lies;
+mod splits;
+mod world;
