@@ -19,6 +19,9 @@ const HOSTS: usize = 5;
 /// How long everybody may take to get in once nothing is in the way: eviction of the silent, and their return.
 const CALM: Duration = Duration::from_secs(240);
 
+/// How long a ballot is waited for.
+const BALLOT: Duration = Duration::from_millis(500);
+
 /// How often people look whether they are asked, when it is calm.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -26,6 +29,8 @@ const LOOK: Duration = Duration::from_secs(2);
 enum Step {
     Start(usize),
     Kill(usize),
+    /// These die just after one promised or accepted something, and are back after so many milliseconds.
+    KillInBallot(usize, Vec<bool>, u64),
     Pause(usize),
     Resume(usize),
     Reset(usize, usize),
@@ -43,6 +48,8 @@ fn step() -> BoxedStrategy<Step> {
     prop_oneof![
         6 => host().prop_map(Step::Start),
         3 => host().prop_map(Step::Kill),
+        6 => (host(), vec(any::<bool>(), HOSTS), 0..40_u64)
+            .prop_map(|(at, dies, ms)| Step::KillInBallot(at, dies, ms)),
         1 => host().prop_map(Step::Pause),
         2 => host().prop_map(Step::Resume),
         4 => (host(), host()).prop_map(|(a, b)| Step::Reset(a, b)),
@@ -94,6 +101,17 @@ impl Story {
             Step::Kill(at) => {
                 self.world.kill(*at);
                 self.open.retain(|(who, _), _| who != at);
+            }
+            Step::KillInBallot(at, dies, ms) => {
+                let id = self.world.hosts[*at].id;
+                let before = self.world.monitor.count(id);
+                self.world
+                    .run_until(BALLOT, |world| world.monitor.count(id) > before);
+                let dying = || (0..HOSTS).filter(|at| dies[*at] && self.world.is_up(*at));
+                let dying: Vec<usize> = dying().collect();
+                dying.iter().for_each(|at| self.take(&Step::Kill(*at)));
+                self.world.run(Duration::from_millis(*ms));
+                dying.iter().for_each(|at| self.world.start(*at));
             }
             Step::Pause(at) => self.world.hosts[*at].is_paused = true,
             Step::Resume(at) => self.world.hosts[*at].is_paused = false,

@@ -2,5 +2,6 @@
 
 mod interleavings;
 mod lies;
+mod monitor;
 mod splits;
 mod world;

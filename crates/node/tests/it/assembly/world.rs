@@ -19,6 +19,7 @@ use quorate_node::{Admission, Discovery, Event, Options};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::monitor::Monitor;
 use crate::fuzz::START_MS;
 
 /// The longest that one frame takes.
@@ -113,6 +114,7 @@ pub(crate) struct World {
     pub(crate) told: Vec<Told>,
     /// Every head that anybody ever held, by network and epoch.
     heads: BTreeMap<(Digest, u64), Digest>,
+    pub(crate) monitor: Monitor,
     /// Whether more than one head of an epoch is what a test is about.
     pub(crate) may_fork: bool,
     rng: ChaCha8Rng,
@@ -142,6 +144,7 @@ impl World {
             cut: BTreeSet::new(),
             told: Vec::new(),
             heads: BTreeMap::new(),
+            monitor: Monitor::default(),
             may_fork: false,
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
@@ -576,6 +579,7 @@ impl World {
             }
             Output::Accept(_) | Output::Reply(..) => {}
             Output::Send { to, frame } => {
+                self.listen(at, &frame);
                 for conn in to {
                     let now = self.now.instant;
                     if let Some(end) = self.hosts[at].ends.get_mut(&conn) {
@@ -633,6 +637,19 @@ impl World {
                 for (_, end) in std::mem::take(&mut self.hosts[at].ends) {
                     self.close_other_end(end);
                 }
+            }
+        }
+    }
+
+    /// Nobody contradicts what it said before.
+    fn listen(&mut self, at: usize, frame: &Frame) {
+        if self.may_fork {
+            return;
+        }
+        if let Some(chain) = self.chain(at) {
+            let network = chain.membership().network();
+            if let Some(evidence) = self.monitor.hear(network, frame) {
+                panic!("{evidence}\n{}", self.story());
             }
         }
     }
