@@ -8,7 +8,8 @@ pub struct Config {
     /// How long each member waits for those before it in rank to lead a decision. Longer than a round trip spares
     /// ballots that get in each other's way; shorter goes on sooner when the first in rank is dead. Default 50 ms.
     pub rank_delay: Duration,
-    /// How long a leader is given before another takes over. Default 500 ms.
+    /// How long a leader is given before another takes over, at first; it doubles up to 32 times that while an epoch is
+    /// not decided. Default 500 ms.
     pub patience: Duration,
     /// How often a leader repeats its question to those who have not answered. Default 500 ms.
     pub repeat: Duration,

@@ -13,6 +13,9 @@ use crate::transcript::Transcript;
 /// How many patiences a ballot is led before a new one is begun: what was proposed may be refused by all who are left.
 const PATIENCES_PER_BALLOT: u32 = 8;
 
+/// How often patience doubles within an epoch.
+const DOUBLINGS_MAX: u32 = 5;
+
 /// When this member leads, and repeats itself.
 #[derive(Debug)]
 pub(super) struct Turns {
@@ -20,6 +23,8 @@ pub(super) struct Turns {
     /// When to repeat the question of the ballot led, and when to begin a new one.
     leading: Option<(Instant, Instant)>,
     failures: u32,
+    /// How many ballots of others were seen in this epoch.
+    ballots: u32,
     pub(super) sync_at: Instant,
 }
 
@@ -29,6 +34,7 @@ impl Turns {
             lead_at: None,
             leading: None,
             failures: 0,
+            ballots: 0,
             sync_at,
         }
     }
@@ -62,10 +68,15 @@ impl Turns {
         }
     }
 
-    /// Another leads a larger ballot.
+    /// Another leads a larger ballot. Every further one in this epoch is given twice the time: where a round takes longer
+    /// than expected, leaders that cut in on each other would go on doing so.
     pub(super) fn wait_for_other(&mut self, config: &Config, now: Instant, rng: &mut ChaCha8Rng) {
+        let patience = config
+            .patience
+            .saturating_mul(1 << self.ballots.min(DOUBLINGS_MAX));
+        self.ballots = self.ballots.saturating_add(1);
         self.leading = None;
-        self.lead_at = Some(now + config.patience + jitter(config.patience, rng));
+        self.lead_at = Some(now + patience + jitter(patience, rng));
     }
 
     /// The ballot led was refused.
@@ -82,6 +93,7 @@ impl Turns {
         self.lead_at = None;
         self.leading = None;
         self.failures = 0;
+        self.ballots = 0;
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {

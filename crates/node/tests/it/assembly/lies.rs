@@ -58,6 +58,7 @@ fn a_fork_leaves_evidence_and_stops_those_who_see_it() {
     // Nobody decides any more.
     let newcomer = world.add(Admission::allow_all());
     world.start(newcomer);
+    world.heal();
     world.run(LONG);
     assert!(world.chain(newcomer).is_none(), "{}", world.story());
     // Nor after a restart.
@@ -91,8 +92,9 @@ fn who_both_allows_and_denies_is_shown_and_nobody_is_in_without_all() {
     world.start(newcomer);
     world.run(Duration::from_secs(2));
     world.kill(liar);
+    // Then the other face, which has not heard from Anna what the first one said.
+    world.split(&[&[anna], &[bert, twin, newcomer]]);
     world.start(twin);
-    world.heal();
     let is_shown = world.run_until(LONG, |world| {
         was_shown(world, newcomer, |evidence| {
             matches!(evidence, Evidence::Opinions { .. }) && evidence.is_valid(None, &Unproven)

@@ -168,7 +168,8 @@ fn a_member_that_died_goes_and_one_that_left_is_not_suspected() {
         "{}",
         world.story()
     );
-    assert!(!world.is_up(3));
+    let has_ended = world.run_until(Duration::from_secs(2), |world| !world.is_up(3));
+    assert!(has_ended, "{}", world.story());
     let suspected = world
         .told
         .iter()

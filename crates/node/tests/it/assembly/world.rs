@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_node::consensus::assembly::Config as AssemblyConfig;
-use quorate_node::consensus::succession::{Chain, Durable};
-use quorate_node::consensus::{Assembly, Digest, NodeId, Now, Unproven};
+use quorate_node::consensus::succession::{self, Acceptor, Chain, Durable, Statement};
+use quorate_node::consensus::{Assembly, Digest, NodeId, Now, Unproven, assembly};
+use quorate_node::protocol::Message;
 use quorate_node::roles::member::Member;
 use quorate_node::roles::{
     ConnId, DialError, DialId, Frame, Output, Request, RequestId, Role, WriteId,
@@ -23,7 +24,7 @@ use super::monitor::Monitor;
 use crate::fuzz::START_MS;
 
 /// The longest that one frame takes.
-const DELAY_MAX_MS: u64 = 20;
+const DELAY_MAX_MS: u64 = 40;
 
 /// How long a dial waits for one who does not answer.
 const DIAL_MAX: Duration = Duration::from_secs(3);
@@ -124,7 +125,14 @@ pub(crate) struct World {
 pub(crate) fn options() -> Options {
     Options {
         silent_after: Duration::from_secs(6),
-        assembly: AssemblyConfig::default(),
+        // Impatient, so that leaders get in each other's way.
+        assembly: AssemblyConfig {
+            rank_delay: Duration::from_millis(3),
+            patience: Duration::from_millis(30),
+            repeat: Duration::from_millis(100),
+            back_off: (Duration::from_millis(5), Duration::from_millis(300)),
+            ..AssemblyConfig::default()
+        },
         ..Options::default()
     }
 }
@@ -641,11 +649,17 @@ impl World {
         }
     }
 
-    /// Nobody contradicts what it said before.
+    /// Nobody says what would be forgotten, nor contradicts what it said before.
     fn listen(&mut self, at: usize, frame: &Frame) {
         if self.may_fork {
             return;
         }
+        let is_durable = self.hosts[at].disk.has_said(frame);
+        assert!(
+            is_durable,
+            "{at} says what is not durable: {frame:?}\n{}",
+            self.story()
+        );
         if let Some(chain) = self.chain(at) {
             let network = chain.membership().network();
             if let Some(evidence) = self.monitor.hear(network, frame) {
@@ -755,6 +769,44 @@ impl Disk {
     /// Whether an opinion on a record is on the disk.
     fn has_opinion(&self, record: &Digest) -> bool {
         self.opinions.contains_key(record)
+    }
+
+    /// Whether what a member says for itself is on its disk, if it has to be.
+    fn has_said(&self, frame: &Frame) -> bool {
+        let Frame::Message(Message::Assembly(assembly::Message::Succession(message))) = frame
+        else {
+            return true;
+        };
+        let succession::Message::At {
+            epoch, statement, ..
+        } = &**message
+        else {
+            return true;
+        };
+        let written = match &self.chain {
+            Some(MemberStored::Chain { links, .. }) => links.len() as u64,
+            _ => 0,
+        };
+        // After the decision nothing that was said about it matters.
+        let is_past = *epoch < written;
+        let is_kept = |kept: &dyn Fn(&Acceptor) -> bool| {
+            self.said
+                .iter()
+                .any(|said| matches!(said, Durable::Acceptor(acceptor) if kept(acceptor)))
+        };
+        match statement {
+            Statement::Promise { promise, .. } => {
+                is_past || is_kept(&|acceptor| acceptor.promised >= promise.ballot)
+            }
+            Statement::Accepted(accepted) => {
+                is_past
+                    || is_kept(&|acceptor| {
+                        let kept = acceptor.accepted.as_ref();
+                        kept.is_some_and(|(proposed, _)| proposed.ballot >= accepted.ballot)
+                    })
+            }
+            _ => true,
+        }
     }
 }
 
