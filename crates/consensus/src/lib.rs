@@ -1,5 +1,5 @@
-//! Quorum votes as pure state machines: a fixed electorate decides, and what it decided carries a proof that anyone who
-//! knows the electorate can check offline.
+//! Quorum votes as pure state machines: a fixed electorate decides, or the members themselves, and what was decided carries
+//! a proof that anyone can check offline.
 //!
 //! # Pieces
 //!
@@ -13,6 +13,9 @@
 //! - [`Certificate`]: a carried proposal with a quorum's signatures.
 //! - [`Roster`]: who is in, who was thrown out and who has left, each with its [`Proof`]; merges in any order.
 //! - [`Council`]: one voter as an engine that proposes, has judged, votes, repeats itself, certifies and remembers.
+//! - [`Succession`]: where the electorate is the membership itself, what makes a change of it valid, and which valid
+//!   change comes next. No time, so that a model checker explores it.
+//! - [`Assembly`]: one such member as an engine that gives opinions, takes its turn to lead, and catches up.
 //!
 //! # Invariants
 //!
@@ -23,7 +26,9 @@
 //!   [`VerifiedProof`]s.
 //! - Rosters that have seen the same proofs are equal, in whatever order and however often they came.
 //! - A council's vote leaves only after it was made durable, and never both ways, also across restarts
-//!   (see [`council`]).
+//!   (see [`council`]); so does everything that a member of an assembly says.
+//! - While no member contradicts itself, an assembly decides each epoch once; one that does leaves
+//!   [`succession::Evidence`].
 //! - Same seed, same inputs, same outputs.
 //!
 //! # Left out

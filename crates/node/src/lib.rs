@@ -1,7 +1,8 @@
 //! Nodes of a Quorate network: identity, TLS links, roles, and the runtime that drives them.
 //!
-//! A **seed** votes on who enters and who is thrown out; a **peer** is voted in, gossips, and helps to confirm deaths.
-//! Both are pure state machines ([`roles`]) driven by one loop over real sockets.
+//! In a seeded network, a **seed** votes on who enters and who is thrown out; a **peer** is voted in, gossips, and helps to
+//! confirm deaths. In an open network all are **members**, who do both; a **bootstrap** tells who is there.
+//! All are pure state machines ([`roles`]) driven by one loop over real sockets.
 //!
 //! A seed and two peers, one of which says something:
 //!
