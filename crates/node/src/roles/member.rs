@@ -342,13 +342,13 @@ impl Member {
     }
 
     /// What every part that holds connections must hear, also of those that this node closed itself.
-    fn forget_connection(&mut self, conn: ConnId, cause: &str, now: Now) {
+    fn forget_connection(&mut self, conn: ConnId, said_goodbye: bool, cause: &str, now: Now) {
         self.probes.handle_closed(conn, cause);
         let chance = (&mut self.rng, now.instant);
         self.looking
             .handle_closed(conn, cause, chance, &mut self.out);
         self.host_is_lost(conn);
-        self.guest_is_lost(conn, now);
+        self.guest_is_lost(conn, said_goodbye, now);
     }
 }
 
@@ -421,10 +421,13 @@ impl Role for Member {
 
     fn handle_closed(&mut self, conn: ConnId, cause: &str, now: Now) {
         self.now = now.instant;
-        if let Some(closed) = self.connections.handle_closed(conn) {
-            self.connection_is_gone(conn, &closed, cause, now);
+        let closed = self.connections.handle_closed(conn);
+        if let Some(closed) = &closed {
+            self.connection_is_gone(conn, closed, cause, now);
         }
-        self.forget_connection(conn, cause, now);
+        // Whom this node closed itself, and who said goodbye, is not waited for.
+        let said_goodbye = closed.is_none_or(|closed| closed.goodbye.is_some());
+        self.forget_connection(conn, said_goodbye, cause, now);
         self.settle(now);
     }
 
@@ -466,7 +469,7 @@ impl Role for Member {
         self.forgive_own_lateness(now);
         for (conn, lost) in self.connections.handle_timeout(now, &mut self.out) {
             self.connection_is_gone(conn, &lost, "silent for too long", now);
-            self.forget_connection(conn, "silent for too long", now);
+            self.forget_connection(conn, false, "silent for too long", now);
         }
         self.probes
             .handle_timeout(&mut self.connections, now, &mut self.out);
@@ -476,6 +479,7 @@ impl Role for Member {
         self.gossip.handle_timeout(now.instant);
         self.drop_strange_links(now);
         self.judge_strangers(now);
+        self.withdraw_questions(now);
         self.life_timeout(now);
         self.wishes_changed = true;
         self.settle(now);
@@ -495,6 +499,7 @@ impl Role for Member {
             BackOff::earliest(self.back_offs.values(), now),
             self.watches_timeout(),
             self.links_timeout(),
+            self.guests_timeout(),
             self.assembly.as_ref().and_then(Assembly::poll_timeout),
             self.gossip.poll_timeout(),
             self.strangers.poll_timeout(),

@@ -2,6 +2,7 @@
 //! policy, and tells them its opinion.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use quorate_consensus::assembly::{self, Asked};
 use quorate_consensus::succession::{Link, Opinion};
@@ -14,12 +15,18 @@ use crate::roles::connections::Ready;
 use crate::roles::probing::{Outcome, ProbeId, Probed};
 use crate::roles::{ConnId, RequestError};
 
-/// A candidate that is here.
+/// How long a candidate may be away whose connection broke, before a question about it is withdrawn. Meanwhile it is not
+/// let in, but whoever was asked may answer.
+const AWAY_MAX: Duration = Duration::from_secs(2);
+
+/// A candidate that is here, or was a moment ago.
 #[derive(Debug)]
 pub(super) struct Candidate {
     conn: ConnId,
     record: Arc<Record>,
     stage: Stage,
+    /// Its connection broke; until when it is waited for.
+    away_until: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +40,10 @@ enum Stage {
 }
 
 impl Candidate {
+    fn is_answered(&self) -> bool {
+        self.stage == Stage::Answered
+    }
+
     pub(super) fn party(&self) -> Party {
         Party::from(&*self.record)
     }
@@ -96,7 +107,18 @@ impl Member {
         {
             // The same question on another connection, or again.
             candidate.conn = conn;
-            if candidate.stage == Stage::Answered {
+            if candidate.away_until.take().is_some()
+                && let Some(assembly) = &mut self.assembly
+                && let Err(error) = assembly.handle_candidate(record.clone(), now)
+            {
+                self.refuse_guest(conn, error.to_string());
+                return;
+            }
+            if self
+                .candidates
+                .get(&from)
+                .is_some_and(Candidate::is_answered)
+            {
                 self.tell_opinion_to(from, &record);
             }
             return;
@@ -127,6 +149,7 @@ impl Member {
             conn,
             record: record.clone(),
             stage,
+            away_until: None,
         };
         self.candidates.insert(from, candidate);
         if stage == Stage::Answered {
@@ -194,7 +217,24 @@ impl Member {
         now: Now,
     ) -> Result<(), RequestError> {
         let choice = if is_allowed { Choice::Yes } else { Choice::No };
-        self.give_opinion(node, choice, reason, now)
+        let away = self
+            .candidates
+            .get(&node)
+            .filter(|candidate| candidate.away_until.is_some())
+            .map(|candidate| candidate.record.clone());
+        let Some(record) = away else {
+            return self.give_opinion(node, choice, reason, now);
+        };
+        // The answer is given for when the candidate is back.
+        if let Some(assembly) = &mut self.assembly {
+            // It was acceptable when the question was put; if it is no more, there is nothing to answer.
+            let _asked = assembly.handle_candidate(record, now);
+        }
+        let given = self.give_opinion(node, choice, reason, now);
+        if let Some(assembly) = &mut self.assembly {
+            assembly.handle_candidate_gone(&node, now);
+        }
+        given
     }
 
     /// The opinion of this member's person, or policy.
@@ -260,16 +300,46 @@ impl Member {
         self.out.send_all(guests, Message::Assembly(links));
     }
 
-    /// A candidate's connection is gone.
-    pub(super) fn guest_is_lost(&mut self, conn: ConnId, now: Now) {
-        let node = self
+    /// A candidate's connection is gone: for good if it said so, otherwise it may be back in a moment.
+    pub(super) fn guest_is_lost(&mut self, conn: ConnId, said_goodbye: bool, now: Now) {
+        let found = self
+            .candidates
+            .iter_mut()
+            .find(|(_, candidate)| candidate.conn == conn);
+        let Some((&node, candidate)) = found else {
+            return;
+        };
+        if said_goodbye || candidate.stage != Stage::Asked {
+            self.candidate_is_gone(&node, now);
+            return;
+        }
+        candidate.away_until.get_or_insert(now.instant + AWAY_MAX);
+        if let Some(assembly) = &mut self.assembly {
+            assembly.handle_candidate_gone(&node, now);
+        }
+    }
+
+    /// Questions about candidates that stayed away are withdrawn.
+    pub(super) fn withdraw_questions(&mut self, now: Now) {
+        let is_gone = |candidate: &Candidate| {
+            candidate
+                .away_until
+                .is_some_and(|until| now.instant >= until)
+        };
+        let gone: Vec<NodeId> = self
             .candidates
             .iter()
-            .find(|(_, candidate)| candidate.conn == conn)
-            .map(|(node, _)| *node);
-        if let Some(node) = node {
-            self.candidate_is_gone(&node, now);
-        }
+            .filter(|(_, candidate)| is_gone(candidate))
+            .map(|(node, _)| *node)
+            .collect();
+        gone.iter()
+            .for_each(|node| self.candidate_is_gone(node, now));
+    }
+
+    /// When the next of them has been away for long enough.
+    pub(super) fn guests_timeout(&self) -> Option<Instant> {
+        let away = self.candidates.values();
+        away.filter_map(|candidate| candidate.away_until).min()
     }
 
     /// A candidate has gone away, or asks anew.

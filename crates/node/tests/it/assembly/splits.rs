@@ -216,6 +216,32 @@ fn a_newcomer_that_dies_before_it_knows_that_it_is_in_goes_on_as_a_member() {
 }
 
 #[test]
+fn a_candidate_whose_connections_break_is_asked_about_once_and_an_answer_meanwhile_counts() {
+    let mut world = World::new(10);
+    for _ in 0..2 {
+        world.add(Admission::ask());
+    }
+    let candidate = world.hosts[1].id;
+    world.start(0);
+    world.start(1);
+    assert!(world.run_until(LONG, |world| requests(world, 1).len() == 1));
+    for _ in 0..5 {
+        world.reset(0, 1);
+        world.run(Duration::from_millis(300));
+    }
+    world.reset(0, 1);
+    world.answer(0, candidate, true);
+    assert!(
+        world.run_until(LONG, |world| is_complete(world, 2)),
+        "{}",
+        world.story()
+    );
+    assert_eq!(requests(&world, 1).len(), 1, "{}", world.story());
+    let is_withdrawn = |event: &Event| matches!(event, Event::JoinWithdrawn { .. });
+    assert!(!world.told.iter().any(|told| is_withdrawn(&told.event)));
+}
+
+#[test]
 fn a_paused_member_is_evicted_after_its_silence_and_no_sooner() {
     let mut world = members(3, 6);
     world.run(Duration::from_secs(10));
