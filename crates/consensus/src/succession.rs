@@ -27,7 +27,9 @@
 mod ballot;
 mod chain;
 mod change;
+mod choosing;
 mod counting;
+mod error;
 mod evidence;
 mod founding;
 mod history;
@@ -41,6 +43,7 @@ use std::sync::Arc;
 pub use ballot::{Accepted, Ballot, Promise, Proposed};
 pub use chain::{Link, LinkError, Membership, Place};
 pub use change::{Change, ChangeError};
+pub use error::{Heard, SayError, StatementError};
 pub use evidence::Evidence;
 pub use founding::{Founding, FoundingError, Predecessor};
 pub use history::Chain;
@@ -88,66 +91,6 @@ pub struct Succession {
     counter: u64,
     leading: Option<Leading>,
     out: VecDeque<Output>,
-}
-
-/// Whether a message was for the decision at hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Heard {
-    /// It was.
-    Now,
-    /// Its decision was made here: the sender lacks links.
-    Earlier,
-    /// It is about a later decision, or of another history: this member lacks links.
-    Later,
-}
-
-/// Why a statement does not count.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StatementError {
-    /// Its signer is no member.
-    #[error("{0} is no member of this epoch")]
-    NotAMember(NodeId),
-    /// It speaks for somebody else.
-    #[error("expected a statement of {expected}, who sent it, got one of {got}")]
-    Hearsay {
-        /// Who sent it.
-        expected: NodeId,
-        /// Whose it claims to be.
-        got: NodeId,
-    },
-    /// A signature does not hold.
-    #[error("a statement of {0} does not carry its signature")]
-    Signature(NodeId),
-    /// The ballot uses up the numbers.
-    #[error("expected a ballot of at most {max}, got {got}")]
-    Counter {
-        /// The highest acceptable.
-        max: u64,
-        /// What came.
-        got: u64,
-    },
-    /// A quorum's promises do not allow this change.
-    #[error("the promises do not allow this change: {0}")]
-    Promises(&'static str),
-    /// The change is not valid.
-    #[error(transparent)]
-    Change(#[from] ChangeError),
-}
-
-/// Why this member cannot say that.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SayError {
-    /// It is no member (any more).
-    #[error("this node is no member")]
-    NotAMember,
-    /// No such candidate is here.
-    #[error("no candidate {0} is asking")]
-    NoCandidate(NodeId),
-    /// It has given its opinion on this record already.
-    #[error("this node has answered already: {0:?}")]
-    Answered(Choice),
 }
 
 impl Succession {
@@ -453,91 +396,6 @@ impl Succession {
             .map(|message| Output::Send { to, message })
             .collect();
         self.out.extend(outputs);
-    }
-
-    /// The change that this member would choose, were the choice free: the dead first, then those who leave, then the
-    /// smallest candidate.
-    pub fn choice(&self) -> Option<Change> {
-        self.eviction()
-            .or_else(|| {
-                self.leaves
-                    .values()
-                    .next()
-                    .map(|leave| Change::Leave(*leave))
-            })
-            .or_else(|| {
-                self.candidates
-                    .values()
-                    .find_map(|record| self.admission(record))
-            })
-    }
-
-    /// Whether this member has reason to lead a ballot: it knows a valid change, or has accepted one.
-    pub fn has_cause(&self) -> bool {
-        self.membership.member(&self.me).is_some()
-            && (self
-                .acceptor
-                .as_ref()
-                .is_some_and(|acceptor| acceptor.accepted.is_some())
-                || self.choice().is_some())
-    }
-
-    fn admission(&self, record: &Record) -> Option<Change> {
-        let given = self.opinions.get(&record.hash())?;
-        let allows: Option<BTreeMap<_, _>> = self
-            .membership
-            .members()
-            .map(|member| {
-                let is_allow = |opinion: &&Opinion| {
-                    opinion.choice == Choice::Yes && opinion.incarnation == member.incarnation
-                };
-                let opinion = given.get(&member.node).filter(is_allow)?;
-                Some((member.node, opinion.signature))
-            })
-            .collect();
-        Some(Change::Admit {
-            record: record.clone(),
-            allows: allows?,
-        })
-    }
-
-    /// The largest set of members that all others accuse, each of each.
-    fn eviction(&self) -> Option<Change> {
-        let accuses = |by: &NodeId, suspect: &NodeId| {
-            let of_suspect = self.accusations.get(suspect);
-            of_suspect.is_some_and(|accusers| accusers.contains_key(by))
-        };
-        let mut suspects: BTreeSet<NodeId> = self
-            .accused()
-            .filter(|suspect| !self.present.contains(suspect))
-            .collect();
-        // Whoever stays must accuse all who go; taking out whom one of them does not accuse makes one more who stays.
-        loop {
-            let before = suspects.len();
-            for member in self.membership.members() {
-                if !suspects.contains(&member.node) {
-                    suspects.retain(|suspect| accuses(&member.node, suspect));
-                }
-            }
-            if suspects.len() == before {
-                break;
-            }
-        }
-        let staying = self.membership.len() - suspects.len();
-        if suspects.is_empty() || staying < self.membership.quorum() {
-            return None;
-        }
-        let suspects = suspects
-            .iter()
-            .filter_map(|suspect| {
-                let by = self.accusations.get(suspect)?.iter();
-                let staying = by.filter(|(accuser, _)| !suspects.contains(*accuser));
-                let signatures =
-                    staying.map(|(accuser, accusation)| (*accuser, accusation.signature));
-                Some((*suspect, signatures.collect()))
-            })
-            .collect();
-        Some(Change::Evict { suspects })
     }
 
     fn own_incarnation(&self) -> Result<u64, SayError> {

@@ -41,6 +41,7 @@
 //!
 //! Left out: what the parts promise. See `ARCHITECTURE.md` for the protocol and the invariants.
 
+mod builder;
 pub mod client;
 pub mod config;
 mod error;
@@ -53,11 +54,12 @@ mod runtime;
 pub mod store;
 mod transport;
 
+pub use builder::{BootstrapKind, Builder, MemberKind, PeerKind, SeedKind};
 pub use config::{Admission, Discovery, Options, Others, SeedLine, SeedList, SeedListError};
 pub use error::StartError;
 pub use event::{Delivery, Event, MemberInfo, Party};
 pub use identity::{Identity, IdentityError};
-pub use node::{BootstrapKind, Builder, Events, MemberKind, Node, PeerKind, SeedKind};
+pub use node::{Events, Node};
 pub use quorate_consensus::NodeId;
 pub use roles::RequestError;
 pub use {quorate_consensus as consensus, quorate_gossip as gossip};

@@ -54,11 +54,9 @@ pub(crate) struct Resources {
     pub(crate) listener: TcpListener,
     pub(crate) tls: TlsConfig,
     pub(crate) format: Format,
-    pub(crate) requests: mpsc::Receiver<Asked>,
-    pub(crate) events: broadcast::Sender<Event>,
-    /// Without a store, writes are durable as far as this node cares.
     /// Held while the node runs: its key is nobody else's.
     pub(crate) lock: Option<std::fs::File>,
+    /// Without a store, writes are durable as far as this node cares.
     pub(crate) store: Option<(Writer, mpsc::UnboundedReceiver<Written>)>,
 }
 
@@ -91,13 +89,16 @@ struct Runtime<R> {
 }
 
 /// Runs a role until it ends.
-pub(crate) async fn run<R: Role>(role: R, resources: Resources) {
+pub(crate) async fn run<R: Role>(
+    role: R,
+    resources: Resources,
+    mut requests: mpsc::Receiver<Asked>,
+    events: broadcast::Sender<Event>,
+) {
     let Resources {
         listener,
         tls,
         format,
-        mut requests,
-        events,
         store,
         lock: _lock,
     } = resources;

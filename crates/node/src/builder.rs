@@ -1,0 +1,415 @@
+//! What a node is started with, and how it starts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use quorate_consensus::{Ed25519, NodeId, Signer};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::{Admission, Discovery, Options, SeedList};
+use crate::error::StartError;
+use crate::identity::Identity;
+use crate::node::{self, Node};
+use crate::roles::{Bootstrap, Member, Peer, Role, Seed};
+use crate::runtime::{self, Resources, Written};
+use crate::store::{
+    Held, Kind, OPENING_THREAD, Restored, RestoredMember, Store, StoreError, Writer,
+};
+use crate::transport::tls::TlsConfig;
+
+/// How many connections the kernel may hold before they are accepted.
+const BACKLOG: u32 = 1024;
+
+/// What a [`Builder`] makes: a peer that registers with these seeds.
+#[derive(Debug)]
+pub struct PeerKind(pub(crate) SeedList);
+
+/// What a [`Builder`] makes: one of these seeds.
+#[derive(Debug)]
+pub struct SeedKind(pub(crate) SeedList);
+
+/// What a [`Builder`] makes: a member of an open network.
+#[derive(Debug)]
+pub struct MemberKind {
+    pub(crate) discovery: Discovery,
+    pub(crate) admission: Admission,
+}
+
+/// What a [`Builder`] makes: a bootstrap.
+#[derive(Debug)]
+pub struct BootstrapKind;
+
+/// What a node is started with.
+#[derive(Debug)]
+#[must_use]
+pub struct Builder<K> {
+    listen: SocketAddr,
+    listener: Option<std::net::TcpListener>,
+    advertise: Vec<String>,
+    identity: Option<Identity>,
+    data: Option<PathBuf>,
+    options: Options,
+    kind: K,
+}
+
+/// A key as a node starts with it.
+struct LoadedKey {
+    identity: Identity,
+    /// It is older than this start.
+    is_old: bool,
+    /// Keeps other processes from using it.
+    lock: Option<std::fs::File>,
+}
+
+impl<K> Builder<K> {
+    pub(crate) fn new(listen: SocketAddr, kind: K) -> Self {
+        Self {
+            listen,
+            listener: None,
+            advertise: Vec::new(),
+            identity: None,
+            data: None,
+            options: Options::default(),
+            kind,
+        }
+    }
+
+    /// The key to be known by. By default the one in the data directory, or without one a new key at every start.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// A socket that listens already, in place of a new one at the address: who lets the system choose ports knows them
+    /// before the seed list is written.
+    pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// The directory for the key (`key`) and, for a seed or a member of an open network, the store (`store.redb`). Created
+    /// if missing.
+    pub fn data(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.data = Some(directory.into());
+        self
+    }
+
+    /// Where others reach this node, as `host:port`, up to four in order of preference. By default where it listens.
+    /// For a seed the first one is its line of the seed list.
+    pub fn advertise(mut self, endpoints: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.advertise = endpoints.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Other options than the defaults.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The key, and what else is known of it.
+    fn load_identity(&self) -> Result<LoadedKey, StartError> {
+        let (identity, is_old, lock) = match (&self.identity, &self.data) {
+            (Some(identity), _) => (identity.clone(), false, None),
+            (None, Some(data)) => {
+                let path = data.join("key");
+                let (identity, is_new) = Identity::load_or_create(&path)?;
+                (identity, !is_new, Some(Identity::lock(&path)?))
+            }
+            (None, None) => (Identity::generate()?, false, None),
+        };
+        Ok(LoadedKey {
+            identity,
+            is_old,
+            lock,
+        })
+    }
+
+    fn bind(&mut self) -> Result<(TcpListener, SocketAddr), StartError> {
+        let given = self.listener.take();
+        let bind = || {
+            if let Some(given) = given {
+                given.set_nonblocking(true)?;
+                let listener = TcpListener::from_std(given)?;
+                let address = listener.local_addr()?;
+                return Ok((listener, address));
+            }
+            let socket = if self.listen.is_ipv4() {
+                TcpSocket::new_v4()
+            } else {
+                TcpSocket::new_v6()
+            }?;
+            // A port in TIME_WAIT from an earlier run is free to use.
+            #[cfg(unix)]
+            socket.set_reuseaddr(true)?;
+            socket.bind(self.listen)?;
+            let listener = socket.listen(BACKLOG)?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        bind().map_err(|source| StartError::Listen {
+            address: self.listen,
+            source,
+        })
+    }
+
+    /// Listens with this key.
+    fn site(&mut self, key: LoadedKey) -> Result<Site, StartError> {
+        let tls = TlsConfig::new(&key.identity)?;
+        let (listener, address) = self.bind()?;
+        Ok(Site {
+            key,
+            tls,
+            listener,
+            address,
+            options: self.options.clone(),
+        })
+    }
+
+    fn endpoints(&self, address: SocketAddr) -> Result<Vec<String>, StartError> {
+        if !self.advertise.is_empty() {
+            Ok(self.advertise.clone())
+        } else if address.ip().is_unspecified() {
+            Err(StartError::NotDialable(address))
+        } else {
+            Ok(vec![address.to_string()])
+        }
+    }
+}
+
+/// What a node stands on before it has a role.
+struct Site {
+    key: LoadedKey,
+    tls: TlsConfig,
+    listener: TcpListener,
+    address: SocketAddr,
+    options: Options,
+}
+
+impl Site {
+    fn id(&self) -> NodeId {
+        self.key.identity.id()
+    }
+
+    fn signer(&self) -> Arc<dyn Signer> {
+        Arc::new(self.key.identity.key().clone())
+    }
+
+    /// Runs a role here.
+    fn run<R: Role>(self, role: R, store: Option<Store>) -> Result<Node, StartError> {
+        let resources = Resources {
+            listener: self.listener,
+            tls: self.tls,
+            format: self.options.format,
+            store: store.map(start_writing).transpose()?,
+            lock: self.key.lock,
+        };
+        let id = self.key.identity.id();
+        Ok(node::spawn(role, id, self.address, resources))
+    }
+}
+
+impl Builder<PeerKind> {
+    /// Starts the peer. It joins by itself, as soon as a quorum of seeds lets it; see [`Event::Joined`](crate::Event::Joined).
+    ///
+    /// # Errors
+    /// When it cannot listen, or its key, the seed list or an option cannot be used.
+    #[expect(
+        clippy::unused_async,
+        reason = "spawning needs a runtime, which an async function makes sure of"
+    )]
+    pub async fn spawn(mut self) -> Result<Node, StartError> {
+        let key = self.load_identity()?;
+        let site = self.site(key)?;
+        let endpoints = self.endpoints(site.address)?;
+        let role = Peer::new(
+            site.signer(),
+            Arc::new(Ed25519),
+            endpoints,
+            &self.kind.0,
+            self.options.clone(),
+            random_seed()?,
+            runtime::start_time(),
+        )?;
+        site.run(role, None)
+    }
+}
+
+impl Builder<SeedKind> {
+    /// The line it stands on, as far as that can be told before listening.
+    fn line(&self) -> Option<String> {
+        let is_told = self.listener.is_none() && !self.listen.ip().is_unspecified();
+        is_told.then(|| self.listen.to_string())
+    }
+
+    /// Starts the seed, with what its store holds. Without a data directory it keeps nothing.
+    ///
+    /// # Errors
+    /// When it cannot listen or is not on the seed list, or its key, store or an option cannot be used.
+    pub async fn spawn(mut self) -> Result<Node, StartError> {
+        if let Some(line) = self.advertise.first().cloned().or_else(|| self.line()) {
+            // Before a key is made for a seed that is none.
+            if self.kind.0.position(&line).is_none() {
+                return Err(StartError::NotASeed {
+                    address: line,
+                    seeds: self.kind.0.addresses().join(", "),
+                });
+            }
+        }
+        let key = self.load_identity()?;
+        let is_old = key.is_old;
+        let site = self.site(key)?;
+        let endpoints = self.endpoints(site.address)?;
+        let network = self.kind.0.network();
+        let (store, restored) = match self.data.as_ref().map(|data| data.join("store.redb")) {
+            Some(path) => {
+                let is_lost = is_old && !path.exists();
+                let (store, held) = open_store(path, Kind::Seed(network)).await?;
+                let restored = match held {
+                    Held::Seed(restored) => restored,
+                    Held::Member(_) => Restored::default(),
+                };
+                (
+                    Some(store),
+                    Restored {
+                        is_lost,
+                        ..restored
+                    },
+                )
+            }
+            None => (None, Restored::default()),
+        };
+        let role = Seed::new(
+            site.signer(),
+            Arc::new(Ed25519),
+            &endpoints[0],
+            &self.kind.0,
+            self.options.clone(),
+            restored,
+            random_seed()?,
+            runtime::start_time(),
+        )?;
+        site.run(role, store)
+    }
+}
+
+impl Builder<MemberKind> {
+    /// Whom this member lets in without asking its application.
+    pub fn admission(mut self, admission: Admission) -> Self {
+        self.kind.admission = admission;
+        self
+    }
+
+    /// Starts the member. It finds the network by itself, and asks to be let in; see [`Event::Joined`](crate::Event::Joined) and
+    /// [`Event::JoinRefused`](crate::Event::JoinRefused). With a data directory it goes on as the member that it was.
+    ///
+    /// A key without its store is not used any more: whose it was may have said what it does not know. It is moved aside,
+    /// and a new one made ([`Event::NewIdentity`](crate::Event::NewIdentity)). Of a key that the application brings, this cannot be told: it must be
+    /// new, or its store be in the data directory.
+    ///
+    /// # Errors
+    /// When it cannot listen, or its key, its store or an option cannot be used, or it is not told where to look.
+    pub async fn spawn(mut self) -> Result<Node, StartError> {
+        let discovery = &self.kind.discovery;
+        let path = self.data.as_ref().map(|data| data.join("store.redb"));
+        if self.identity.is_some() && path.is_none() {
+            return Err(StartError::KeyWithoutStore);
+        }
+        // Who was in a network before knows its members.
+        let was_in = path.as_ref().is_some_and(|path| path.exists());
+        if *discovery == Discovery::default() && !was_in {
+            return Err(StartError::NoDiscovery);
+        }
+        let mut loaded = self.load_identity()?;
+        let mut lost = None;
+        if let (Some(data), Some(path)) = (&self.data, &path)
+            && loaded.is_old
+            && !path.exists()
+        {
+            lost = Some(loaded.identity.id());
+            Identity::set_aside(&data.join("key"))?;
+            loaded = self.load_identity()?;
+        }
+        let site = self.site(loaded)?;
+        let endpoints = self.endpoints(site.address)?;
+        let (store, mut restored) = match path {
+            Some(path) => match open_store(path, Kind::Member).await? {
+                (store, Held::Member(restored)) => (Some(store), *restored),
+                (store, Held::Seed(_)) => (Some(store), RestoredMember::default()),
+            },
+            None => (None, RestoredMember::default()),
+        };
+        restored.lost = lost;
+        let role = Member::new(
+            site.signer(),
+            Arc::new(Ed25519),
+            endpoints,
+            self.kind.discovery,
+            self.kind.admission,
+            self.options.clone(),
+            restored,
+            random_seed()?,
+            runtime::start_time(),
+        )?;
+        site.run(role, store)
+    }
+}
+
+impl Builder<BootstrapKind> {
+    /// Starts the bootstrap.
+    ///
+    /// # Errors
+    /// When it cannot listen, or its key cannot be used.
+    #[expect(
+        clippy::unused_async,
+        reason = "spawning needs a runtime, which an async function makes sure of"
+    )]
+    pub async fn spawn(mut self) -> Result<Node, StartError> {
+        let key = self.load_identity()?;
+        let site = self.site(key)?;
+        let (seed, now) = (random_seed()?, runtime::start_time());
+        let role = Bootstrap::new(site.id(), &self.options, seed, now);
+        site.run(role, None)
+    }
+}
+
+/// Starts a store's writing thread, and says where its answers come.
+fn start_writing(store: Store) -> Result<(Writer, mpsc::UnboundedReceiver<Written>), StartError> {
+    let (done, written) = mpsc::unbounded_channel();
+    let writer = store
+        .spawn_writer(move |id, result| {
+            // The runtime is gone only when the node has stopped.
+            let _told = done.send((id, result));
+        })
+        .map_err(StartError::Thread)?;
+    Ok((writer, written))
+}
+
+/// Opens a store off the runtime's threads: it may have to replay a log.
+async fn open_store(path: PathBuf, kind: Kind) -> Result<(Store, Held), StartError> {
+    let shown = path.clone();
+    let (sender, opened) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(OPENING_THREAD.to_owned())
+        .spawn(move || {
+            // Nobody waits any more: the store is closed again.
+            let _taken = sender.send(Store::open(&path, kind));
+        })
+        .map_err(StartError::Thread)?;
+    match opened.await {
+        Ok(opened) => Ok(opened?),
+        // The thread ended without a word, which only a panic explains.
+        Err(_) => Err(StartError::Store(StoreError::Damaged {
+            path: shown,
+            reason: "the database gave up on a page".to_owned(),
+        })),
+    }
+}
+
+fn random_seed() -> Result<u64, StartError> {
+    SysRng.try_next_u64().map_err(StartError::Randomness)
+}
