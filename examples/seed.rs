@@ -16,7 +16,7 @@ use clap::Parser;
 use quorate_examples::{
     Log, StopSignals, exit, hush_the_opening_of_stores, log_to_the_end, trace_as_asked,
 };
-use quorate_node::store::Store;
+use quorate_node::store::{Kind, Store};
 use quorate_node::{Identity, Node, SeedLine, SeedList};
 
 /// A seed of a Quorate network.
@@ -93,7 +93,7 @@ fn init(
         Identity::load_or_create(data.join("key")).map_err(|error| error.to_string())?;
     if is_new {
         // A key without a store is taken for one that lost its store, and abstains at first.
-        Store::open(&data.join("store.redb"), seeds.network())
+        Store::open(&data.join("store.redb"), Kind::Seed(seeds.network()))
             .map_err(|error| error.to_string())?;
     }
     let text = std::fs::read_to_string(&args.config)

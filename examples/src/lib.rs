@@ -21,6 +21,19 @@ pub fn timestamp() -> String {
     format!("{}.{:06}", now.as_secs(), now.subsec_micros())
 }
 
+/// A text with its control characters made visible: from other nodes, they could break a line in two or steer a terminal.
+pub fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            visible.extend(c.escape_default());
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
+}
+
 /// Lines on the console and in the program's output file.
 #[derive(Debug)]
 pub struct Log {
@@ -43,19 +56,9 @@ impl Log {
         })
     }
 
-    /// One line, with the time before it. Control characters from other nodes are made visible, so that a line stays
-    /// one line and a terminal is not steered.
+    /// One line, with the time before it.
     pub fn line(&mut self, text: impl std::fmt::Display) {
-        let mut line = timestamp();
-        line.push(' ');
-        for c in text.to_string().chars() {
-            if c.is_control() {
-                line.extend(c.escape_default());
-            } else {
-                line.push(c);
-            }
-        }
-        line.push('\n');
+        let line = format!("{} {}\n", timestamp(), visible(&text.to_string()));
         // A disk that is full stops the log, not the node.
         if let Err(error) = self.file.write_all(line.as_bytes()) {
             eprintln!("cannot write the output file: {error}");
@@ -154,4 +157,22 @@ pub fn exit(result: Result<(), String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The arguments, or how to exit: an argument that cannot be used is told on one line.
+///
+/// # Errors
+/// When the program is to end at once: after an error, or the help that was asked for.
+pub fn one_line_arguments<A: clap::Parser>() -> Result<A, ExitCode> {
+    A::try_parse().map_err(|error| {
+        let code = u8::try_from(error.exit_code()).unwrap_or(u8::MAX);
+        if error.use_stderr() {
+            let text = error.to_string();
+            // The rest is the usage, which `--help` has.
+            eprintln!("{}", text.lines().next().unwrap_or_default());
+        } else {
+            print!("{error}");
+        }
+        ExitCode::from(code)
+    })
 }

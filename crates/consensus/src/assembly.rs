@@ -29,7 +29,7 @@ mod gate;
 mod output;
 mod turns;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -72,7 +72,8 @@ pub struct Assembly {
     fork: Option<Evidence>,
     /// Whose contradictions were told.
     told: BTreeSet<NodeId>,
-    fetching: Option<Fetching>,
+    /// Whom links were asked of lately. Bounded by the members.
+    fetching: BTreeMap<NodeId, Fetching>,
     turns: Turns,
     gate: Gate,
     rng: ChaCha8Rng,
@@ -105,7 +106,7 @@ impl Assembly {
             leaving: false,
             fork: None,
             told: BTreeSet::new(),
-            fetching: None,
+            fetching: BTreeMap::new(),
             gate: Gate::default(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             out: VecDeque::new(),
@@ -275,13 +276,7 @@ impl Assembly {
     pub fn handle_lost(&mut self, node: NodeId, now: Now) {
         self.met.remove(&node);
         self.core.set_present(node, false);
-        if self
-            .fetching
-            .as_ref()
-            .is_some_and(|fetching| fetching.from == node)
-        {
-            self.fetching = None;
-        }
+        self.fetching.remove(&node);
         self.settle(now);
     }
 
@@ -344,9 +339,13 @@ impl Assembly {
                     return Ok(());
                 }
                 let promised = self.core.promised();
-                let heard =
-                    self.with_core(|core, keys| core.handle_message(from, *message, keys))?;
-                match heard {
+                let heard = self.with_core(|core, keys| core.handle_message(from, *message, keys));
+                if let Err(succession::StatementError::Counter { .. }) = heard {
+                    // An honest member can come to lead such a ballot; it repeats itself until it is followed.
+                    self.core.raise_counter();
+                    return Ok(());
+                }
+                match heard? {
                     succession::Heard::Now => {}
                     succession::Heard::Earlier => self.tell_status(vec![from]),
                     succession::Heard::Later => self.fetch(from, now),

@@ -346,6 +346,10 @@ impl Succession {
                 if self.membership.member(&from).is_none() {
                     return Err(StatementError::NotAMember(from));
                 }
+                if self.membership.member(&self.me).is_none() {
+                    // Who is no member (any more) follows the links. Its own acceptance must not count to a quorum.
+                    return Ok(Heard::Now);
+                }
                 self.handle_statement(from, statement, keys)?;
                 Ok(Heard::Now)
             }

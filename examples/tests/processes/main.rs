@@ -15,6 +15,9 @@ mod any_order;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+#[path = "../common/mod.rs"]
+mod common;
+#[cfg(test)]
 mod death;
 #[cfg(test)]
 mod ghosts;

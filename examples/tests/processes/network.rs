@@ -4,11 +4,8 @@
 //! watches for a while. Whatever a test started ends with it: only those processes, by their ids.
 
 use std::cell::RefCell;
-use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::hash::{BuildHasher as _, Hasher as _};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -20,16 +17,9 @@ use nix::unistd::Pid;
 use quorate_examples::unix_time;
 use tempfile::TempDir;
 
+pub(crate) use crate::common::PATIENCE;
+use crate::common::{POLL, built, free_port, turn, wait};
 use crate::log::{Line, members};
-
-/// How long anything may take that has no limit of its own; generous, since other builds may share the machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How often files are looked at.
-const POLL: Duration = Duration::from_millis(10);
-
-/// Where ports are taken from: below those that Linux gives to outgoing connections, which the nodes make all the time.
-const PORTS: std::ops::Range<u16> = 12_000..32_000;
 
 /// How often ports are chosen anew when somebody else was faster.
 const RACES_MAX: usize = 3;
@@ -177,15 +167,8 @@ impl Network {
 
     /// An address that nobody listens at.
     pub(crate) fn free_address(&mut self) -> String {
-        let span = u64::from(PORTS.end - PORTS.start);
-        loop {
-            let random = RandomState::new().build_hasher().finish() % span;
-            let port = PORTS.start + u16::try_from(random).unwrap();
-            let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-            if is_free && self.ports.insert(port) {
-                return format!("127.0.0.1:{port}");
-            }
-        }
+        let port = free_port(&mut self.ports);
+        format!("127.0.0.1:{port}")
     }
 
     /// Whether a process listens; not if somebody else took its port since it was chosen.
@@ -318,14 +301,7 @@ impl Network {
 impl Network {
     /// Looks again and again until something is there.
     pub(crate) fn wait<T>(&self, what: &str, limit: Duration, found: impl Fn() -> Option<T>) -> T {
-        let deadline = Instant::now() + limit;
-        loop {
-            if let Some(found) = found() {
-                return found;
-            }
-            assert!(Instant::now() < deadline, "missing after {limit:?}: {what}");
-            sleep(POLL);
-        }
+        wait(what, limit, found)
     }
 
     /// Waits for a line that contains this.
@@ -495,27 +471,6 @@ pub(crate) fn pairs(nodes: &[Node]) -> impl Iterator<Item = (Node, Node)> {
         let others = nodes.iter().filter(move |b| *b != a);
         others.map(move |b| (*a, *b))
     })
-}
-
-/// An example program, built beside this test.
-fn built(program: &str) -> PathBuf {
-    let this = std::env::current_exe().unwrap();
-    let profile = this.parent().and_then(Path::parent).unwrap();
-    let path = profile.join("examples").join(program);
-    assert!(
-        path.exists(),
-        "{} is missing: cargo build -p quorate-examples --examples",
-        path.display()
-    );
-    path
-}
-
-/// Waits until no other test, of this process or another, runs processes.
-fn turn() -> Arc<File> {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("processes.lock");
-    let file = File::create(path).unwrap();
-    file.lock().unwrap();
-    Arc::new(file)
 }
 
 fn read(path: &Path) -> String {

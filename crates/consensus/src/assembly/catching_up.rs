@@ -9,8 +9,11 @@ use crate::id::{Digest, NodeId};
 use crate::succession::{self, Change, Durable, Evidence, Link, LinkError};
 use crate::time::Now;
 
-/// How long an answer to a fetch is waited for before another member is asked.
+/// How long an answer to a fetch is waited for before the same node is asked again.
 const FETCH_MAX: Duration = Duration::from_secs(2);
+
+/// How long before another member is asked too: who claims to know more and does not answer keeps nobody from the rest.
+const FETCH_ALONE: Duration = Duration::from_millis(250);
 
 /// How many bytes of links one message carries, about: well below a frame.
 const LINKS_BYTES_MAX: usize = 256 * 1024;
@@ -18,7 +21,9 @@ const LINKS_BYTES_MAX: usize = 256 * 1024;
 /// Links that were asked for.
 #[derive(Debug)]
 pub(super) struct Fetching {
-    pub(super) from: NodeId,
+    /// When others may be asked too.
+    alone_until: Instant,
+    /// When the same node may be asked again.
     until: Instant,
 }
 
@@ -68,19 +73,32 @@ impl Assembly {
     }
 
     fn fetch_from(&mut self, from: NodeId, epoch: u64, now: Now) {
-        let is_busy = |fetching: &Fetching| now.instant < fetching.until;
-        if self.fork.is_some() || self.fetching.as_ref().is_some_and(is_busy) {
+        self.fetching
+            .retain(|_, fetching| now.instant < fetching.until);
+        let source = self.fetching_from(from);
+        let is_busy = |fetching: &Fetching| now.instant < fetching.alone_until;
+        if self.fork.is_some()
+            || self.fetching.contains_key(&source)
+            || self.fetching.values().any(is_busy)
+        {
             return;
         }
-        self.fetching = Some(Fetching {
-            from,
+        let fetching = Fetching {
+            alone_until: now.instant + FETCH_ALONE,
             until: now.instant + FETCH_MAX,
-        });
+        };
+        self.fetching.insert(source, fetching);
         let message = Message::Fetch { epoch };
         self.push(Output::Send {
             to: vec![from],
             message,
         });
+    }
+
+    /// Whom a fetch counts for: a member for itself, all others, who can be many, as one.
+    fn fetching_from(&self, from: NodeId) -> NodeId {
+        let is_member = self.membership().member(&from).is_some();
+        if is_member { from } else { self.me }
     }
 
     pub(super) fn handle_links(
@@ -89,12 +107,15 @@ impl Assembly {
         links: Vec<Arc<Link>>,
         now: Now,
     ) -> Result<(), MessageError> {
-        if self
-            .fetching
-            .as_ref()
-            .is_some_and(|fetching| fetching.from == from)
-        {
-            self.fetching = None;
+        let source = self.fetching_from(from);
+        if links.is_empty() {
+            // It has no more. Others are asked first now.
+            if let Some(fetching) = self.fetching.get_mut(&source) {
+                fetching.alone_until = now.instant;
+                fetching.until = fetching.until.min(now.instant + FETCH_ALONE);
+            }
+        } else {
+            self.fetching.remove(&source);
         }
         let mut next = None;
         for link in links {

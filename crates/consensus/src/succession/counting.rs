@@ -420,6 +420,12 @@ impl Succession {
             .push_back(Output::Persist(Durable::Acceptor(acceptor)));
     }
 
+    /// A ballot was too far above all that was heard to be followed. Its leader may have been driven there by a liar that
+    /// says nothing here, so the limit goes after it, by one jump per message: who repeats itself is followed in the end.
+    pub(crate) const fn raise_counter(&mut self) {
+        self.counter = self.counter.saturating_add(COUNTER_JUMP_MAX);
+    }
+
     fn check_counter(&self, ballot: Ballot) -> Result<(), StatementError> {
         let max = self.counter.saturating_add(COUNTER_JUMP_MAX);
         if ballot.counter > max {

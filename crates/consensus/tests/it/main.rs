@@ -10,3 +10,5 @@ mod net;
 mod roster;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod succession;

@@ -32,6 +32,11 @@ impl BackOff {
         self.next = Some(until);
     }
 
+    /// How often it has failed since it last answered.
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Whether it may be dialled now.
     pub fn is_due(&self, now: Instant) -> bool {
         self.next.is_none_or(|next| now >= next)

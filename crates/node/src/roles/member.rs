@@ -82,6 +82,8 @@ pub struct Member {
     /// How often this node was started, this time included.
     run: u64,
     run_is_durable: bool,
+    /// When to write the run again, after it failed.
+    run_again_at: Option<Instant>,
     /// The application was told that this node is in.
     is_welcome: bool,
     /// Thrown out, and told not to come back.
@@ -178,6 +180,7 @@ impl Member {
             leavers: VecDeque::new(),
             run: restored.runs.saturating_add(1),
             run_is_durable: false,
+            run_again_at: None,
             is_welcome: false,
             is_shut_out: false,
             ending: None,

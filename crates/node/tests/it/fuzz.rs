@@ -1,18 +1,26 @@
 //! Decoding survives any bytes; and the strategies that make every protocol message.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use quorate_node::SeedList;
+use quorate_node::consensus::succession::{
+    Accepted, Acceptor, Accusation, Ballot, Chain, Change, Durable, Evidence, Founding, Leave,
+    Link, Opinion, Place, Predecessor, Promise, Proposed, Statement,
+};
 use quorate_node::consensus::{
     Certificate, Choice, DeadReport, Departure, Digest, Electorate, Finding, Inquiry, Motion,
-    NetworkId, NodeId, Proof, Proposal, ProposalId, Record, Standing, StandingKey, Testimony,
-    Unproven, UnprovenSigner, Vote, council, succession,
+    NetworkId, NodeId, Proof, Proposal, ProposalId, Record, Signature, Standing, StandingKey,
+    Testimony, Unproven, UnprovenSigner, Vote, assembly, council, succession,
 };
 use quorate_node::gossip::{Content, Message as Gossip, MessageId};
-use quorate_node::protocol::{Goodbye, Hello, Message, Purpose, Refusal, RoleKind, RosterMessage};
+use quorate_node::protocol::{
+    DiscoveryMessage, Goodbye, Hello, JoinMessage, KnownMember, Message, NeighborMessage, Purpose,
+    Refusal, RoleKind, RosterMessage,
+};
 use quorate_wire::Format;
 
 /// The wall clock when the story of a role begins.
@@ -89,13 +97,21 @@ pub(crate) fn purpose() -> BoxedStrategy<Purpose> {
         Just(Purpose::Link),
         Just(Purpose::Register),
         Just(Purpose::Probe),
-        Just(Purpose::Testify)
+        Just(Purpose::Testify),
+        Just(Purpose::Join),
+        Just(Purpose::Discover),
     ]
     .boxed()
 }
 
 pub(crate) fn role() -> BoxedStrategy<RoleKind> {
-    prop_oneof![Just(RoleKind::Seed), Just(RoleKind::Peer)].boxed()
+    prop_oneof![
+        Just(RoleKind::Seed),
+        Just(RoleKind::Peer),
+        Just(RoleKind::Member),
+        Just(RoleKind::Bootstrap),
+    ]
+    .boxed()
 }
 
 fn choice() -> BoxedStrategy<Choice> {
@@ -255,6 +271,422 @@ pub(crate) fn proof() -> BoxedStrategy<Arc<Proof>> {
     .boxed()
 }
 
+// --- the open network: nodes 4 to 7, in one after the other ---
+
+/// The chain by which nodes 4 to 3 + `members` are in.
+pub(crate) fn open_chain(members: u64) -> Chain {
+    let endpoints = vec!["127.0.0.1:6000".to_owned()];
+    let founding = Founding::sign(&signer(4), endpoints, 0, START_MS, None).unwrap();
+    let mut chain = Chain::found(founding, &Unproven).unwrap();
+    for number in 5..4 + members {
+        let record = open_record_of(&chain, number, 1, START_MS);
+        let link = admit(&chain, record);
+        chain.extend(Arc::new(link), &Unproven).unwrap();
+    }
+    chain
+}
+
+pub(crate) fn open_record_of(chain: &Chain, number: u64, attempt: u64, opened_ms: u64) -> Record {
+    let endpoints = vec!["127.0.0.1:6000".to_owned()];
+    let network = chain.membership().network();
+    let life = chain.membership().last_life(&NodeId::from(number));
+    let incarnation = life.map_or(1, |life| life + 1);
+    Record::sign(
+        &signer(number),
+        network,
+        endpoints,
+        incarnation,
+        attempt,
+        opened_ms,
+    )
+    .unwrap()
+}
+
+/// The decision of all members to let a candidate in.
+pub(crate) fn admit(chain: &Chain, record: Record) -> Link {
+    let membership = chain.membership();
+    let (hash, network) = (record.hash(), membership.network());
+    let allow = |member: &Record| {
+        let voter = signer_of(member.node);
+        let opinion = Opinion::sign(&voter, network, hash, member.incarnation, Choice::Yes, "");
+        (member.node, opinion.signature)
+    };
+    let allows = membership.members().map(allow).collect();
+    decide(chain, Change::Admit { record, allows })
+}
+
+/// A change as all members of the chain's last epoch accept it.
+pub(crate) fn decide(chain: &Chain, change: Change) -> Link {
+    let place = chain.membership().place();
+    let ballot = Ballot {
+        counter: 1,
+        leader: NodeId::from(4),
+    };
+    let hash = change.hash();
+    let accept = |member: &Record| {
+        let accepted = Accepted::sign(&signer_of(member.node), &place, ballot, hash);
+        (member.node, accepted.signature)
+    };
+    Link {
+        epoch: place.epoch,
+        parent: place.head,
+        accepted: chain.membership().members().map(accept).collect(),
+        change,
+        ballot,
+    }
+}
+
+/// The chains of one to four members.
+fn any_chain() -> BoxedStrategy<Chain> {
+    prop_oneof![1 => 1..=4_u64, 4 => Just(3)]
+        .prop_map(open_chain)
+        .boxed()
+}
+
+fn open_place() -> BoxedStrategy<Place> {
+    prop_oneof![
+        8 => any_chain().prop_map(|chain| chain.membership().place()),
+        1 => (count(), digest()).prop_map(|(epoch, head)| Place {
+            epoch,
+            head,
+            ..open_chain(3).membership().place()
+        }),
+    ]
+    .boxed()
+}
+
+fn open_record() -> BoxedStrategy<Record> {
+    let good = (any_chain(), number(), 0..4_u64, opened_ms()).prop_map(
+        |(chain, number, attempt, opened_ms)| open_record_of(&chain, number, attempt, opened_ms),
+    );
+    prop_oneof![6 => good, 1 => record()].boxed()
+}
+
+fn ballot() -> BoxedStrategy<Ballot> {
+    let counter = prop_oneof![8 => 0..4_u64, 1 => 60_000..140_000_u64, 1 => Just(u64::MAX), 1 => any::<u64>()];
+    (counter, node())
+        .prop_map(|(counter, leader)| Ballot { counter, leader })
+        .boxed()
+}
+
+fn opinion() -> BoxedStrategy<Opinion> {
+    (open_record(), number(), 0..3_u64, choice(), text(), 0..8_u8)
+        .prop_map(|(record, voter, incarnation, choice, reason, spoilt)| {
+            let network = open_chain(1).membership().network();
+            let hash = record.hash();
+            let voter = signer(voter);
+            let mut opinion = Opinion::sign(&voter, network, hash, incarnation, choice, &reason);
+            if spoilt == 0 {
+                opinion.reason = reason;
+                opinion.choice = Choice::No;
+            }
+            opinion
+        })
+        .boxed()
+}
+
+fn change() -> BoxedStrategy<Change> {
+    let valid = (any_chain(), number(), 0..4_u64).prop_map(|(chain, number, attempt)| {
+        let record = open_record_of(&chain, number, attempt, START_MS);
+        admit(&chain, record).change
+    });
+    let signatures = || {
+        vec((node(), any::<u8>()), 0..5).prop_map(|of| -> BTreeMap<NodeId, Signature> {
+            of.into_iter()
+                .map(|(node, byte)| (node, Signature::new([byte; 64])))
+                .collect()
+        })
+    };
+    let forged =
+        (open_record(), signatures()).prop_map(|(record, allows)| Change::Admit { record, allows });
+    let evict = (open_place(), btree_set(number(), 0..4), 4..=7_u64, 0..3_u64).prop_map(
+        |(place, suspects, accusers, incarnation)| {
+            let accuse = |suspect: NodeId| {
+                (4..=accusers)
+                    .map(NodeId::from)
+                    .filter(|accuser| *accuser != suspect)
+                    .map(|accuser| {
+                        let by = signer_of(accuser);
+                        let said = Accusation::sign(&by, &place, suspect, incarnation);
+                        (accuser, said.signature)
+                    })
+                    .collect()
+            };
+            let suspects = suspects.into_iter().map(NodeId::from);
+            Change::Evict {
+                suspects: suspects.map(|suspect| (suspect, accuse(suspect))).collect(),
+            }
+        },
+    );
+    prop_oneof![
+        4 => valid,
+        1 => forged,
+        2 => evict,
+        2 => leave().prop_map(Change::Leave),
+    ]
+    .boxed()
+}
+
+fn leave() -> BoxedStrategy<Leave> {
+    (open_place(), number())
+        .prop_map(|(place, number)| Leave::sign(&signer(number), &place))
+        .boxed()
+}
+
+fn link() -> BoxedStrategy<Arc<Link>> {
+    let decided = (any_chain(), change()).prop_map(|(chain, change)| decide(&chain, change));
+    let spoilt = (decided.clone(), count(), digest(), any::<u8>()).prop_map(
+        |(mut link, epoch, parent, what)| {
+            match what % 4 {
+                0 => link.epoch = epoch,
+                1 => link.parent = parent,
+                2 => link.accepted.clear(),
+                _ => link
+                    .accepted
+                    .values_mut()
+                    .for_each(|signature| *signature = Signature::new([what; 64])),
+            }
+            link
+        },
+    );
+    prop_oneof![4 => decided, 1 => spoilt]
+        .prop_map(Arc::new)
+        .boxed()
+}
+
+fn links() -> BoxedStrategy<Vec<Arc<Link>>> {
+    let chain = any_chain().prop_map(|chain| chain.links_from(0).to_vec());
+    prop_oneof![3 => chain, 3 => vec(link(), 0..4), 1 => link().prop_map(|link| vec![link; 40])]
+        .boxed()
+}
+
+fn founding() -> BoxedStrategy<Founding> {
+    let good = Just((*open_chain(1).founding()).as_ref().clone());
+    let other = (
+        number(),
+        count(),
+        opened_ms(),
+        proptest::option::of(digest()),
+    )
+        .prop_map(|(number, attempt, opened_ms, after)| {
+            let endpoints = vec!["127.0.0.1:6000".to_owned()];
+            let after = after.map(|head| Predecessor {
+                network: NetworkId::new([3; 32]),
+                epoch: attempt,
+                head,
+            });
+            Founding::sign(&signer(number), endpoints, attempt, opened_ms, after).unwrap()
+        });
+    let forged = record().prop_map(|record| Founding {
+        record,
+        after: None,
+    });
+    prop_oneof![4 => good, 2 => other, 1 => forged].boxed()
+}
+
+fn promise() -> BoxedStrategy<Promise> {
+    let accepted = proptest::option::weighted(0.3, (ballot(), change()));
+    (open_place(), number(), ballot(), accepted)
+        .prop_map(|(place, voter, ballot, accepted)| {
+            let accepted = accepted.map(|(ballot, change)| (ballot, change.hash()));
+            Promise::sign(&signer(voter), &place, ballot, accepted)
+        })
+        .boxed()
+}
+
+fn proposed() -> BoxedStrategy<(Proposed, Change, Vec<Promise>)> {
+    let others = (
+        change(),
+        open_place(),
+        ballot(),
+        btree_set(4..=7_u64, 0..4),
+        vec(promise(), 0..2),
+    );
+    others
+        .prop_map(|(change, place, ballot, voters, strays)| {
+            let leader = signer_of(ballot.leader);
+            let proposed = Proposed::sign(&leader, &place, ballot.counter, change.hash());
+            let promise = |voter| Promise::sign(&signer(voter), &place, ballot, None);
+            let mut promises: Vec<Promise> = voters.into_iter().map(promise).collect();
+            if promises.len() > 2 {
+                promises.extend(strays);
+            }
+            (proposed, change, promises)
+        })
+        .boxed()
+}
+
+fn accepted() -> BoxedStrategy<Accepted> {
+    (open_place(), number(), ballot(), change())
+        .prop_map(|(place, voter, ballot, change)| {
+            Accepted::sign(&signer(voter), &place, ballot, change.hash())
+        })
+        .boxed()
+}
+
+fn accusation() -> BoxedStrategy<Accusation> {
+    (open_place(), number(), node(), 0..3_u64)
+        .prop_map(|(place, accuser, suspect, incarnation)| {
+            Accusation::sign(&signer(accuser), &place, suspect, incarnation)
+        })
+        .boxed()
+}
+
+fn statement() -> BoxedStrategy<Statement> {
+    prop_oneof![
+        2 => accusation().prop_map(Statement::Accuse),
+        1 => leave().prop_map(Statement::Leave),
+        3 => ballot().prop_map(Statement::Prepare),
+        2 => (promise(), proptest::option::of(change().prop_map(Arc::new)))
+            .prop_map(|(promise, change)| Statement::Promise { promise, change }),
+        1 => (ballot(), ballot()).prop_map(|(ballot, promised)| Statement::Refused { ballot, promised }),
+        3 => proposed().prop_map(|(proposed, change, promises)| Statement::Accept {
+            proposed,
+            change: Arc::new(change),
+            promises,
+        }),
+        2 => accepted().prop_map(Statement::Accepted),
+    ]
+    .boxed()
+}
+
+fn succession_message() -> BoxedStrategy<succession::Message> {
+    prop_oneof![
+        2 => opinion().prop_map(succession::Message::Opinion),
+        5 => (open_place(), statement()).prop_map(|(place, statement)| succession::Message::At {
+            epoch: place.epoch,
+            head: place.head,
+            statement,
+        }),
+    ]
+    .boxed()
+}
+
+fn assembly_message() -> BoxedStrategy<assembly::Message> {
+    prop_oneof![
+        2 => open_place().prop_map(|place| assembly::Message::Status { epoch: place.epoch, head: place.head }),
+        1 => (count(), digest()).prop_map(|(epoch, head)| assembly::Message::Status { epoch, head }),
+        1 => count().prop_map(|epoch| assembly::Message::Fetch { epoch }),
+        3 => links().prop_map(assembly::Message::Links),
+        1 => open_record().prop_map(|record| assembly::Message::OpinionsOn(record.hash())),
+        6 => succession_message().prop_map(|message| assembly::Message::Succession(Box::new(message))),
+    ]
+    .boxed()
+}
+
+fn join_message() -> BoxedStrategy<JoinMessage> {
+    prop_oneof![
+        3 => founding().prop_map(|founding| JoinMessage::Founded(Arc::new(founding))),
+        3 => open_record().prop_map(JoinMessage::Request),
+        2 => opinion().prop_map(JoinMessage::Opinion),
+        1 => text().prop_map(JoinMessage::Refused),
+    ]
+    .boxed()
+}
+
+fn discovery_message() -> BoxedStrategy<DiscoveryMessage> {
+    let open_network = || {
+        prop_oneof![
+            4 => Just(open_chain(1).membership().network()),
+            1 => network(),
+            1 => Just(NetworkId::NONE),
+        ]
+    };
+    let known = (node(), vec(text(), 0..3), open_network()).prop_map(|(id, endpoints, network)| {
+        KnownMember {
+            id,
+            endpoints,
+            network,
+        }
+    });
+    let register = (
+        prop_oneof![3 => Just(vec!["127.0.0.1:6000".to_owned()]), 1 => vec(text(), 0..6)],
+        proptest::option::of(open_network()),
+        any::<bool>(),
+    );
+    prop_oneof![
+        register.prop_map(
+            |(endpoints, network, would_found)| DiscoveryMessage::Register {
+                endpoints,
+                network,
+                would_found,
+            }
+        ),
+        (vec(known, 0..6), any::<bool>(), any::<bool>()).prop_map(
+            |(members, may_found, ask_again)| DiscoveryMessage::Known {
+                members,
+                may_found,
+                ask_again,
+            }
+        ),
+    ]
+    .boxed()
+}
+
+/// What only nodes of open networks say to each other.
+pub(crate) fn open_message() -> BoxedStrategy<Message> {
+    prop_oneof![
+        6 => assembly_message().prop_map(Message::Assembly),
+        2 => join_message().prop_map(Message::Join),
+        1 => discovery_message().prop_map(Message::Discovery),
+        1 => prop_oneof![
+            Just(NeighborMessage::Ask),
+            Just(NeighborMessage::Accept),
+            Just(NeighborMessage::Refuse),
+        ]
+        .prop_map(Message::Neighbor),
+    ]
+    .boxed()
+}
+
+/// What a member keeps.
+fn durable() -> BoxedStrategy<Durable> {
+    let acceptor = (count(), ballot(), proptest::option::of(proposed())).prop_map(
+        |(epoch, promised, accepted)| Acceptor {
+            epoch,
+            promised,
+            accepted: accepted.map(|(proposed, change, _)| (proposed, Arc::new(change))),
+        },
+    );
+    let evidence = prop_oneof![
+        (opinion(), opinion()).prop_map(|(first, second)| Evidence::Opinions {
+            network: open_chain(1).membership().network(),
+            first,
+            second,
+        }),
+        (link(), link()).prop_map(|(first, second)| Evidence::Fork {
+            first: Box::new((*first).clone()),
+            second: Box::new((*second).clone()),
+        }),
+        (open_place(), promise(), accepted()).prop_map(|(place, promise, accepted)| {
+            Evidence::Promise {
+                place,
+                promise,
+                accepted,
+            }
+        }),
+    ];
+    prop_oneof![
+        (count(), opinion())
+            .prop_map(|(opened_ms, opinion)| Durable::Opinion { opened_ms, opinion }),
+        accusation().prop_map(Durable::Accusation),
+        leave().prop_map(Durable::Leave),
+        acceptor.prop_map(Durable::Acceptor),
+        link().prop_map(Durable::Link),
+        evidence.prop_map(|evidence| Durable::Fork(Box::new(evidence))),
+    ]
+    .boxed()
+}
+
+/// The hello of a node in an open network, or of one that looks for it.
+pub(crate) fn open_hello(purpose: Purpose, role: RoleKind, network: NetworkId) -> Hello {
+    Hello {
+        network,
+        seeds: Vec::new(),
+        ..hello(purpose, role)
+    }
+}
+
 // --- messages ---
 
 fn goodbye() -> BoxedStrategy<Goodbye> {
@@ -270,6 +702,7 @@ fn goodbye() -> BoxedStrategy<Goodbye> {
         text().prop_map(Goodbye::Undecided),
         text().prop_map(Goodbye::Misbehaved),
         proof().prop_map(Goodbye::NotAMember),
+        count().prop_map(|epoch| Goodbye::NotInChain { epoch }),
     ]
     .boxed()
 }
@@ -429,6 +862,7 @@ pub(crate) fn message() -> BoxedStrategy<Message> {
             Proof::Departure(departure) => Message::Departure(departure.clone()),
             _ => Message::Passport(proof),
         }),
+        10 => open_message(),
     ]
     .boxed()
 }
@@ -466,8 +900,18 @@ fn read_as_everything(bytes: &[u8]) {
             .decode::<Proof>(bytes)
             .map(|proof| (proof.claims(), proof.record().cloned()));
         let _any = format.decode::<council::Durable>(bytes);
-        let _any = format.decode::<succession::Durable>(bytes);
-        let _any = format.decode::<succession::Founding>(bytes);
+        if let Ok(durable) = format.decode::<Durable>(bytes) {
+            use_durable(&durable);
+        }
+        if let Ok(founding) = format.decode::<Founding>(bytes) {
+            let _chain = Chain::found(founding, &Unproven);
+        }
+        let _any = format
+            .decode::<Link>(bytes)
+            .map(|link| open_chain(3).extend(Arc::new(link), &Unproven));
+        let _any = format.decode::<assembly::Message>(bytes);
+        let _any = format.decode::<JoinMessage>(bytes);
+        let _any = format.decode::<DiscoveryMessage>(bytes);
         if let Ok(message) = format.decode::<Message>(bytes) {
             // What was read can be said again, and means the same.
             let again = format.encode(&message).unwrap();
@@ -479,6 +923,38 @@ fn read_as_everything(bytes: &[u8]) {
         }
     }
     let _any = Content::<NodeId>::decode(&Bytes::copy_from_slice(bytes));
+}
+
+/// What a store may hold is checked, and told, whatever it is.
+fn use_durable(durable: &Durable) {
+    let membership = open_chain(3).membership().clone();
+    match durable {
+        Durable::Fork(evidence) => {
+            let _valid = evidence.is_valid(Some(&membership), &Unproven);
+            assert!(!evidence.to_string().is_empty());
+        }
+        Durable::Link(link) => {
+            let _valid = link.verify(&membership, &Unproven);
+        }
+        Durable::Acceptor(Acceptor {
+            accepted: Some((_, change)),
+            ..
+        }) => {
+            let _valid = change.verify(&membership, &Unproven);
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_chain_that_is_made_here_holds() {
+    let chain = open_chain(4);
+    let members: Vec<NodeId> = chain
+        .membership()
+        .members()
+        .map(|record| record.node)
+        .collect();
+    assert_eq!(members, [4, 5, 6, 7].map(NodeId::from));
 }
 
 proptest! {
@@ -494,6 +970,15 @@ proptest! {
         for format in [Format::Bincode, Format::Json] {
             let body = format.encode(&message).unwrap();
             prop_assert_eq!(&format.decode::<Message>(&body).unwrap(), &message, "as {}", format);
+        }
+    }
+
+    #[test]
+    fn what_a_member_keeps_reads_back_as_it_was_written(durable in durable()) {
+        for format in [Format::Bincode, Format::Json] {
+            let body = format.encode(&durable).unwrap();
+            prop_assert_eq!(&format.decode::<Durable>(&body).unwrap(), &durable, "as {}", format);
+            use_durable(&durable);
         }
     }
 

@@ -11,6 +11,8 @@ mod forging;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod liveness;

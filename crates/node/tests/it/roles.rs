@@ -5,20 +5,30 @@ use std::time::{Duration, Instant};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use quorate_node::consensus::succession::{
+    Accepted, Accusation, Ballot, Chain, Opinion, Place, Promise, Proposed, Statement,
+};
 use quorate_node::consensus::{
-    CAUSE_LEN_MAX, Certificate, Choice, DeadReport, Electorate, Finding, Inquiry, NodeId, Now,
-    Proof, Proposal, Record, Roster, SILENT_MAX, TESTIMONIES_MAX, Testimony, Unproven, Vote,
+    CAUSE_LEN_MAX, Certificate, Choice, DeadReport, Digest, Electorate, Finding, Inquiry,
+    NetworkId, NodeId, Now, Proof, Proposal, Record, Roster, SILENT_MAX, TESTIMONIES_MAX,
+    Testimony, Unproven, Vote, assembly, succession,
 };
-use quorate_node::protocol::{FRAME_LEN_MAX, Hello, Message, Purpose, RoleKind, RosterMessage};
+use quorate_node::protocol::{
+    DiscoveryMessage, FRAME_LEN_MAX, Hello, JoinMessage, KnownMember, Message, Purpose, RoleKind,
+    RosterMessage,
+};
 use quorate_node::roles::{
-    ConnId, DialError, DialId, Frame, Output, Peer, Request, RequestId, Role, Seed, WriteId,
-    roster_sync,
+    Bootstrap, ConnId, DialError, DialId, Frame, Member, Output, Peer, Request, RequestId, Role,
+    Seed, WriteId, roster_sync,
 };
-use quorate_node::store::Restored;
-use quorate_node::{Event, Options, SeedLine, SeedList};
+use quorate_node::store::{Restored, RestoredMember};
+use quorate_node::{Admission, Discovery, Event, Options, SeedLine, SeedList};
 use quorate_wire::Format;
 
-use crate::fuzz::{START_MS, certify, hello, message, node, purpose, role, seeds, signer_of};
+use crate::fuzz::{
+    START_MS, admit, certify, hello, message, node, open_chain, open_hello, open_message, purpose,
+    role, seeds, signer_of,
+};
 
 /// More outputs than this after one input are no answer but a flood.
 const OUTPUTS_MAX: usize = 5_000;
@@ -50,6 +60,28 @@ enum Input {
     Pause(u64),
     Written(bool),
     Ask(Request),
+    Open(usize, Open),
+}
+
+/// What happens in an open network only.
+#[derive(Debug, Clone)]
+enum Open {
+    /// A candidate comes and asks to be let in.
+    Apply(NodeId),
+    /// A bootstrap names a member, and may let this node found a network.
+    Name(bool),
+    /// A member shows its chain, all or some of it, and that there is no more.
+    Show(u64),
+    /// A member says what it thinks of the last record put forward.
+    Opine(Choice),
+    /// All members have let the last record in.
+    Admit,
+    /// A member answers the last question of a leader.
+    Promise,
+    Accept,
+    /// A member leads a ballot.
+    Prepare(u64),
+    Accuse(NodeId),
 }
 
 fn input() -> BoxedStrategy<Input> {
@@ -81,6 +113,35 @@ fn input() -> BoxedStrategy<Input> {
     .boxed()
 }
 
+fn open_input() -> BoxedStrategy<Input> {
+    let place = || any::<usize>();
+    let counter = prop_oneof![6 => 0..5_u64, 1 => 65_000..200_000_u64, 1 => Just(u64::MAX)];
+    let open = prop_oneof![
+        4 => node().prop_map(Open::Apply),
+        2 => any::<bool>().prop_map(Open::Name),
+        4 => prop_oneof![3 => Just(u64::MAX), 1 => 0..3_u64].prop_map(Open::Show),
+        3 => prop_oneof![4 => Just(Choice::Yes), 1 => Just(Choice::No)].prop_map(Open::Opine),
+        2 => Just(Open::Admit),
+        4 => Just(Open::Promise),
+        4 => Just(Open::Accept),
+        2 => counter.prop_map(Open::Prepare),
+        2 => node().prop_map(Open::Accuse),
+    ];
+    let request = prop_oneof![
+        4 => node().prop_map(Request::Allow),
+        2 => (node(), ".{0,300}").prop_map(|(node, why)| Request::Deny(node, why)),
+        1 => Just(Request::JoinAgain),
+        1 => Just(Request::Refound),
+    ];
+    prop_oneof![
+        10 => input(),
+        6 => (place(), open).prop_map(|(place, open)| Input::Open(place, open)),
+        4 => (place(), open_message()).prop_map(|(conn, message)| Input::Say(conn, Box::new(message))),
+        1 => request.prop_map(Input::Ask),
+    ]
+    .boxed()
+}
+
 /// Drives a role as the runtime does, in virtual time.
 struct Driver<R> {
     role: R,
@@ -97,6 +158,11 @@ struct Driver<R> {
     admitted: Vec<NodeId>,
     replies: usize,
     asked: usize,
+    /// The open network, as the role last named it, and what it last asked there.
+    network: NetworkId,
+    place: Option<(u64, Digest)>,
+    ballot: Option<Ballot>,
+    proposed: Option<Proposed>,
 }
 
 impl<R: Role> Driver<R> {
@@ -116,6 +182,10 @@ impl<R: Role> Driver<R> {
             admitted: Vec::new(),
             replies: 0,
             asked: 0,
+            network: NetworkId::NONE,
+            place: None,
+            ballot: None,
+            proposed: None,
         };
         this.drain();
         this
@@ -152,8 +222,12 @@ impl<R: Role> Driver<R> {
                 Output::Event(event) => {
                     // An event can be told to a person.
                     assert!(!event.to_string().is_empty());
-                    if let Event::Admitted { member, .. } = event {
-                        self.admitted.push(member.id);
+                    match event {
+                        Event::Admitted { member, .. } | Event::Entered { member, .. } => {
+                            self.admitted.push(member.id);
+                        }
+                        Event::JoinRequest { record, .. } => self.record = Some(*record),
+                        _ => {}
                     }
                 }
                 Output::Reply(..) => self.replies += 1,
@@ -179,12 +253,177 @@ impl<R: Role> Driver<R> {
                 self.question = Some(*inquiry)
             }
             Frame::Message(Message::RegisterRequest(record)) => self.record = Some(record.clone()),
+            Frame::Message(Message::Join(JoinMessage::Request(record))) => {
+                self.record = Some(record.clone());
+            }
+            Frame::Message(Message::Assembly(message)) => self.note_assembly(message),
             Frame::Hello(hello) => {
+                self.network = hello.network;
                 if let Some(dial) = self.dials.last_mut() {
                     dial.2 = hello.purpose;
                 }
             }
             Frame::Message(_) => {}
+        }
+    }
+
+    fn note_assembly(&mut self, message: &assembly::Message) {
+        match message {
+            assembly::Message::Status { epoch, head } => self.place = Some((*epoch, *head)),
+            assembly::Message::Succession(message) => match &**message {
+                succession::Message::At {
+                    epoch,
+                    head,
+                    statement,
+                } => {
+                    self.place = Some((*epoch, *head));
+                    match statement {
+                        Statement::Prepare(ballot) => self.ballot = Some(*ballot),
+                        Statement::Accept { proposed, .. } => self.proposed = Some(*proposed),
+                        _ => {}
+                    }
+                }
+                succession::Message::Opinion(_) => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// What happens in an open network only.
+    fn open(&mut self, place: usize, open: Open) {
+        let chain = open_chain(3);
+        if let Open::Apply(who) = open {
+            self.apply(who);
+            return;
+        }
+        let network = self.open_network();
+        let Some((_, who)) = pick(&self.conns, place) else {
+            return;
+        };
+        let at = chain.membership().place();
+        let (epoch, head) = self.place.unwrap_or((at.epoch, at.head));
+        let at = Place {
+            network,
+            epoch,
+            head,
+        };
+        let state = |statement| {
+            let message = succession::Message::At {
+                epoch,
+                head,
+                statement,
+            };
+            Message::Assembly(assembly::Message::Succession(Box::new(message)))
+        };
+        let message = match open {
+            Open::Apply(_) => return,
+            Open::Name(may_found) => {
+                let known = |number| KnownMember {
+                    id: NodeId::from(number),
+                    endpoints: vec!["127.0.0.1:6000".to_owned()],
+                    network: chain.membership().network(),
+                };
+                let members = if may_found {
+                    Vec::new()
+                } else {
+                    (4..7).map(known).collect()
+                };
+                Message::Discovery(DiscoveryMessage::Known {
+                    members,
+                    may_found,
+                    ask_again: false,
+                })
+            }
+            Open::Show(links) => {
+                let founded = JoinMessage::Founded(chain.founding().clone());
+                let links = usize::try_from(links).unwrap_or(usize::MAX);
+                let links = chain.links_from(0).iter().take(links).cloned().collect();
+                for message in [
+                    Message::Join(founded),
+                    Message::Assembly(assembly::Message::Links(links)),
+                ] {
+                    self.say(place, Frame::Message(message));
+                    self.drain();
+                }
+                Message::Assembly(assembly::Message::Links(Vec::new()))
+            }
+            Open::Opine(choice) => {
+                let Some(record) = &self.record else {
+                    return;
+                };
+                let voter = signer_of(who);
+                let opinion = Opinion::sign(&voter, network, record.hash(), 1, choice, "");
+                if place.is_multiple_of(2) {
+                    Message::Join(JoinMessage::Opinion(opinion))
+                } else {
+                    let message = succession::Message::Opinion(opinion);
+                    Message::Assembly(assembly::Message::Succession(Box::new(message)))
+                }
+            }
+            Open::Admit => {
+                let Some(record) = self.record.clone() else {
+                    return;
+                };
+                let link = Arc::new(admit(&chain, record));
+                Message::Assembly(assembly::Message::Links(vec![link]))
+            }
+            Open::Promise => {
+                let Some(ballot) = self.ballot else {
+                    return;
+                };
+                let promise = Promise::sign(&signer_of(who), &at, ballot, None);
+                state(Statement::Promise {
+                    promise,
+                    change: None,
+                })
+            }
+            Open::Accept => {
+                let Some(Proposed { ballot, change, .. }) = self.proposed else {
+                    return;
+                };
+                let accepted = Accepted::sign(&signer_of(who), &at, ballot, change);
+                state(Statement::Accepted(accepted))
+            }
+            Open::Prepare(counter) => state(Statement::Prepare(Ballot {
+                counter,
+                leader: who,
+            })),
+            Open::Accuse(suspect) => {
+                let accusation = Accusation::sign(&signer_of(who), &at, suspect, 1);
+                state(Statement::Accuse(accusation))
+            }
+        };
+        self.say(place, Frame::Message(message));
+    }
+
+    /// A candidate comes and asks.
+    fn apply(&mut self, who: NodeId) {
+        let conn = self.connect(None, who);
+        self.drain();
+        if !self.is_open(conn) {
+            return;
+        }
+        let greeting = open_hello(Purpose::Join, RoleKind::Member, NetworkId::NONE);
+        self.role
+            .handle_frame(conn, Frame::Hello(greeting), self.now);
+        self.drain();
+        let at = self.now.unix_ms;
+        let endpoints = vec!["127.0.0.1:6000".to_owned()];
+        let record = Record::sign(&signer_of(who), self.open_network(), endpoints, 1, at, at);
+        let record = record.unwrap();
+        self.record = Some(record.clone());
+        if self.is_open(conn) {
+            let request = Message::Join(JoinMessage::Request(record));
+            self.role
+                .handle_frame(conn, Frame::Message(request), self.now);
+        }
+    }
+
+    /// The network that the role has named, or the one it could find.
+    fn open_network(&self) -> NetworkId {
+        match self.network {
+            NetworkId::NONE => open_chain(1).membership().network(),
+            network => network,
         }
     }
 
@@ -205,6 +444,19 @@ impl<R: Role> Driver<R> {
 
     /// What a node of this key would say of itself for a purpose.
     fn greeting(&self, who: NodeId, purpose: Purpose) -> Hello {
+        if matches!(self.kind, RoleKind::Member | RoleKind::Bootstrap) {
+            let role = if purpose == Purpose::Discover && self.kind == RoleKind::Member {
+                RoleKind::Bootstrap
+            } else {
+                RoleKind::Member
+            };
+            // Who is asked names its network, also when this node has none yet.
+            let network = match self.network {
+                NetworkId::NONE if purpose == Purpose::Join => open_chain(1).membership().network(),
+                network => network,
+            };
+            return open_hello(purpose, role, network);
+        }
         let is_seed = (1..=3).any(|number| who == NodeId::from(number));
         let role = match (purpose, self.kind) {
             (Purpose::Link, kind) => kind,
@@ -227,8 +479,9 @@ impl<R: Role> Driver<R> {
                         .handle_frame(conn, Frame::Hello(greeting), self.now);
                     self.drain();
                 }
-                // A link begins with a passport.
-                if self.is_open(conn) && purpose == Purpose::Link {
+                // A link begins with a passport, where there are seeds.
+                let is_seeded = matches!(self.kind, RoleKind::Seed | RoleKind::Peer);
+                if is_seeded && self.is_open(conn) && purpose == Purpose::Link {
                     let passport = Message::Passport(admission(who, 1, START_MS));
                     for message in [passport, Message::Welcome] {
                         self.role
@@ -362,6 +615,7 @@ impl<R: Role> Driver<R> {
                 self.asked += usize::from(request != Request::Leave);
                 self.role.handle_request(id, request, self.now);
             }
+            Input::Open(place, open) => self.open(place, open),
         }
         self.drain();
     }
@@ -461,6 +715,108 @@ fn seed(number: u64) -> Driver<Seed> {
         now,
     );
     Driver::new(seed.unwrap(), RoleKind::Seed, now)
+}
+
+fn member(discovery: Discovery, restored: RestoredMember, seed: u64) -> Driver<Member> {
+    let (me, now) = (NodeId::from(5), start());
+    // Of those who ask, some are let in at once, and about others the application is asked.
+    let admission = Admission {
+        allowed: [6, 7].map(NodeId::from).into(),
+        ..Admission::ask()
+    };
+    let member = Member::new(
+        Arc::new(Unproven::signer(me)),
+        Arc::new(Unproven),
+        vec!["127.0.0.1:6000".to_owned()],
+        discovery,
+        admission,
+        Options::default(),
+        restored,
+        seed,
+        now,
+    );
+    Driver::new(member.unwrap(), RoleKind::Member, now)
+}
+
+fn candidate(seed: u64) -> Driver<Member> {
+    let discovery = Discovery {
+        bootstraps: vec!["127.0.0.1:7000".to_owned(), "127.0.0.1:7001".to_owned()],
+        join: Vec::new(),
+        found: false,
+    };
+    member(discovery, RestoredMember::default(), seed)
+}
+
+fn founder(seed: u64) -> Driver<Member> {
+    let mut driver = member(Discovery::by_founding(), RestoredMember::default(), seed);
+    driver.step(Input::Written(true));
+    driver.step(Input::Written(true));
+    driver
+}
+
+/// Node 5 of 4, 5 and 6.
+fn one_of_three(seed: u64) -> Driver<Member> {
+    let chain: Chain = open_chain(3);
+    let restored = RestoredMember {
+        founding: Some((**chain.founding()).clone()),
+        links: chain.links_from(0).to_vec(),
+        ..RestoredMember::default()
+    };
+    let discovery = Discovery::by_members(["127.0.0.1:6000"]);
+    let mut driver = member(discovery, restored, seed);
+    driver.step(Input::Written(true));
+    driver
+}
+
+fn bootstrap(seed: u64) -> Driver<Bootstrap> {
+    let now = start();
+    let role = Bootstrap::new(NodeId::from(99), &Options::default(), seed, now);
+    Driver::new(role, RoleKind::Bootstrap, now)
+}
+
+#[test]
+fn the_inputs_below_can_bring_a_candidate_into_an_open_network() {
+    for links in [0, u64::MAX] {
+        let mut driver = candidate(1);
+        // A bootstrap answers, and names members; one of them answers, and shows the chain.
+        driver.step(Input::Answer(0, None, true));
+        driver.step(Input::Open(0, Open::Name(false)));
+        let is_founder = |dial: &(DialId, Option<NodeId>, Purpose)| dial.1 == Some(NodeId::from(4));
+        let dial = driver.dials.iter().position(is_founder);
+        driver.step(Input::Answer(dial.expect("a dial"), None, true));
+        driver.step(Input::Open(1, Open::Show(links)));
+        if links == 0 {
+            let record = driver.record.clone().expect("a request");
+            assert_eq!(record.node, NodeId::from(5));
+            driver.step(Input::Open(1, Open::Show(1)));
+        }
+        driver.step(Input::Written(true));
+        driver.step(Input::Written(true));
+        assert!(driver.role.assembly().is_some(), "after {links} links");
+    }
+}
+
+#[test]
+fn the_inputs_below_can_make_a_member_let_others_in() {
+    let mut driver = founder(1);
+    assert!(driver.role.assembly().is_some());
+    driver.step(Input::Open(0, Open::Apply(NodeId::from(6))));
+    assert!(!driver.dials.is_empty(), "no probe of the candidate");
+    let dials = driver.dials.len();
+    driver.step(Input::Answer(dials - 1, None, true));
+    let conns = driver.conns.len();
+    driver.step(Input::Echo(conns - 1));
+    for _ in 0..8 {
+        driver.step(Input::Written(true));
+        driver.step(Input::Wait(1000));
+    }
+    assert_eq!(driver.admitted, [NodeId::from(6)]);
+    // One of three takes part in ballots.
+    let mut driver = one_of_three(1);
+    driver.step(Input::Arrive(NodeId::from(4), Purpose::Link));
+    driver.step(Input::Arrive(NodeId::from(6), Purpose::Link));
+    driver.step(Input::Open(0, Open::Prepare(1)));
+    assert_eq!(driver.writes.len(), 1, "a promise to be written");
 }
 
 #[test]
@@ -580,6 +936,29 @@ proptest! {
         driver.step(Input::Answer(0, None, true));
         driver.step(Input::Admit(0));
         driver.run(inputs);
+    }
+
+    #[test]
+    fn a_candidate_survives_any_inputs(number in any::<u64>(), inputs in vec(open_input(), 0..80)) {
+        candidate(number).run(inputs);
+    }
+
+    #[test]
+    fn a_founder_survives_any_inputs(number in any::<u64>(), inputs in vec(open_input(), 0..80)) {
+        founder(number).run(inputs);
+    }
+
+    #[test]
+    fn a_member_survives_any_inputs(number in any::<u64>(), inputs in vec(open_input(), 0..80)) {
+        let mut driver = one_of_three(number);
+        driver.step(Input::Arrive(NodeId::from(4), Purpose::Link));
+        driver.step(Input::Arrive(NodeId::from(6), Purpose::Link));
+        driver.run(inputs);
+    }
+
+    #[test]
+    fn a_bootstrap_survives_any_inputs(number in any::<u64>(), inputs in vec(open_input(), 0..80)) {
+        bootstrap(number).run(inputs);
     }
 
     #[test]

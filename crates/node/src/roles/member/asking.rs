@@ -1,21 +1,27 @@
 //! A candidate's way in: it verifies the chain of the network that it joins, asks every member, and counts the answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_consensus::succession::{Chain, Evidence, Founding, Link, Opinion};
-use quorate_consensus::{Choice, Digest, NodeId, Now, Record, assembly};
+use quorate_consensus::{Choice, Digest, NetworkId, NodeId, Now, Record, assembly};
 
 use super::Member;
 use crate::event::{Event, Party};
-use crate::protocol::{Goodbye, JoinMessage, Message, Purpose};
+use crate::protocol::{Goodbye, JoinMessage, KnownMember, Message, Purpose};
 use crate::roles::back_off::BackOff;
 use crate::roles::connections::Ready;
 use crate::roles::{ConnId, DialId, RequestError, earlier};
 
 /// How many members are dialled at once before the chain says who they are.
 const FIRST_DIALS_MAX: usize = 3;
+
+/// How long a candidate stays with a chain of whose members none answers, while another network is known.
+const ALONE_MAX: Duration = Duration::from_secs(10);
+
+/// How many networks are remembered that nobody answers for.
+const GIVEN_UP_MAX: usize = 64;
 
 /// How soon a member is asked again that did not take up the request.
 const HINDERED: Duration = Duration::from_secs(1);
@@ -53,6 +59,12 @@ pub(super) struct Asking {
     back_offs: BTreeMap<Target, BackOff>,
     is_refused: bool,
     told: Option<(Vec<NodeId>, Vec<NodeId>)>,
+    /// The chain is what somebody showed to this candidate, which was never a member by it.
+    is_hearsay: bool,
+    /// Since when nobody of that chain answers.
+    alone_since: Option<Instant>,
+    /// Networks whose members were not there any more: tried last.
+    given_up: BTreeSet<NetworkId>,
 }
 
 impl Asking {
@@ -80,7 +92,11 @@ impl Asking {
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let back_offs = BackOff::earliest(self.back_offs.values(), now);
         let again = self.hosts.values().filter_map(|host| host.again_at).min();
-        earlier(back_offs, again)
+        let alone = self
+            .alone_since
+            .map(|since| since + ALONE_MAX)
+            .filter(|until| *until > now);
+        earlier(earlier(back_offs, again), alone)
     }
 }
 
@@ -94,6 +110,7 @@ impl Member {
             self.found(None, now);
             return;
         }
+        self.give_up_chain(now);
         self.dial_members(now);
         self.renew_record(now);
         let Some(record) = self.asking.record.clone() else {
@@ -137,20 +154,34 @@ impl Member {
                 .chain
                 .as_ref()
                 .map(|chain| chain.membership().network());
-            let known = self.looking.known();
-            let network = network.or_else(|| known.first().map(|member| member.network));
-            let known = known
-                .into_iter()
-                .filter(|member| Some(member.network) == network && member.id != self.me)
-                .map(|member| (Target::Member(member.id), member.endpoints));
+            // Anybody can have a bootstrap name nodes that are not there: who was tried least comes first, then the larger
+            // network.
+            let mut known: Vec<KnownMember> = self.looking.known();
+            known.retain(|member| {
+                network.is_none_or(|network| network == member.network) && member.id != self.me
+            });
+            let failures = |member: &KnownMember| {
+                let back_off = self.asking.back_offs.get(&Target::Member(member.id));
+                back_off.map_or(0, BackOff::failures)
+            };
+            known.sort_by_key(|member| {
+                let is_given_up = self.asking.given_up.contains(&member.network);
+                (is_given_up, failures(member))
+            });
+            let known = known.into_iter().map(|member| {
+                let target = Target::Member(member.id);
+                (target, member.endpoints)
+            });
+            let is_due = |target: &Target| {
+                let back_off = self.asking.back_offs.get(target);
+                back_off.is_none_or(|back_off| back_off.is_due(now.instant))
+            };
             let given = self.looking.join.iter();
-            let given =
-                given.map(|address| (Target::Address(address.clone()), vec![address.clone()]));
             targets.extend(
-                given
-                    .chain(known)
-                    .take(FIRST_DIALS_MAX + self.looking.join.len()),
+                given.map(|address| (Target::Address(address.clone()), vec![address.clone()])),
             );
+            let free = FIRST_DIALS_MAX.saturating_sub(self.asking.dials.len());
+            targets.extend(known.filter(|(target, _)| is_due(target)).take(free));
         }
         for (target, endpoints) in targets {
             let is_busy = self.asking.dials.values().any(|dialed| *dialed == target)
@@ -169,6 +200,43 @@ impl Member {
                 .dial(Purpose::Join, endpoints, expect, &mut self.out);
             self.asking.dials.insert(dial, target);
         }
+    }
+
+    /// Forgets a chain that somebody showed and nobody stands by any more, when there is another network to be asked.
+    fn give_up_chain(&mut self, now: Now) {
+        let Some(chain) = self
+            .asking
+            .chain
+            .as_ref()
+            .filter(|_| self.asking.is_hearsay)
+        else {
+            return;
+        };
+        if self.asking.has_company() {
+            self.asking.alone_since = None;
+            return;
+        }
+        let network = chain.membership().network();
+        let since = *self.asking.alone_since.get_or_insert(now.instant);
+        let is_another = |member: &KnownMember| member.network != network;
+        let is_another_known =
+            self.looking.join.len() > 1 || self.looking.known().iter().any(is_another);
+        if now.instant.saturating_duration_since(since) < ALONE_MAX || !is_another_known {
+            return;
+        }
+        self.leave_hosts();
+        let mut given_up = std::mem::take(&mut self.asking.given_up);
+        if given_up.len() >= GIVEN_UP_MAX {
+            given_up.clear();
+        }
+        given_up.insert(network);
+        self.asking = Asking {
+            attempt: self.asking.attempt,
+            back_offs: std::mem::take(&mut self.asking.back_offs),
+            given_up,
+            ..Asking::default()
+        };
+        self.connections.set_network(NetworkId::NONE);
     }
 
     /// Signs a record when there is none that these members could be asked about.
@@ -284,6 +352,7 @@ impl Member {
                 Ok(chain) => {
                     self.connections.set_network(network);
                     self.asking.chain = Some(chain);
+                    self.asking.is_hearsay = true;
                 }
                 Err(error) => {
                     self.connections

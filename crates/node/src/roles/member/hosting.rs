@@ -107,12 +107,14 @@ impl Member {
         {
             // The same question on another connection, or again.
             candidate.conn = conn;
-            if candidate.away_until.take().is_some()
+            if candidate.away_until.is_some()
                 && let Some(assembly) = &mut self.assembly
-                && let Err(error) = assembly.handle_candidate(record.clone(), now)
             {
-                self.refuse_guest(conn, error.to_string());
-                return;
+                if let Err(error) = assembly.handle_candidate(record.clone(), now) {
+                    self.refuse_guest(conn, error.to_string());
+                    return;
+                }
+                candidate.away_until = None;
             }
             if self
                 .candidates
@@ -154,6 +156,11 @@ impl Member {
         self.candidates.insert(from, candidate);
         if stage == Stage::Answered {
             self.tell_opinion_to(from, &record);
+            let assembly = self.assembly.as_ref();
+            let own = assembly.and_then(|assembly| assembly.own_opinion(&record.hash()));
+            if own.is_some_and(|own| own.choice == Choice::No) {
+                self.candidate_is_gone(&from, now);
+            }
         }
     }
 
@@ -254,7 +261,7 @@ impl Member {
     }
 
     /// An opinion was counted, and is durable if it is this member's own.
-    pub(super) fn opinion_is_counted(&mut self, opinion: Opinion) {
+    pub(super) fn opinion_is_counted(&mut self, opinion: Opinion, now: Now) {
         let about = self
             .candidates
             .values()
@@ -262,18 +269,31 @@ impl Member {
         let Some(candidate) = about else {
             return;
         };
-        let (conn, party) = (candidate.conn, Party::from(&*candidate.record));
-        let voter = self.party(opinion.voter);
+        let (conn, node) = (candidate.conn, candidate.record.node);
+        let (party, voter) = (candidate.party(), self.party(opinion.voter));
         self.out.event(Event::Opinion {
             candidate: party,
             voter,
             choice: opinion.choice,
             reason: opinion.reason.clone(),
         });
+        let is_against = self.is_against(&opinion);
         if opinion.voter == self.me {
             let opinion = Message::Join(JoinMessage::Opinion(opinion));
             self.out.send(conn, opinion);
         }
+        // It takes up no room that others need, also if it stays.
+        if is_against {
+            self.candidate_is_gone(&node, now);
+        }
+    }
+
+    /// Whether an opinion ends its candidate's attempt.
+    fn is_against(&self, opinion: &Opinion) -> bool {
+        let assembly = self.assembly.as_ref();
+        let voter = assembly.and_then(|assembly| assembly.membership().member(&opinion.voter));
+        opinion.choice == Choice::No
+            && voter.is_some_and(|voter| voter.incarnation == opinion.incarnation)
     }
 
     fn tell_opinion_to(&mut self, node: NodeId, record: &Record) {

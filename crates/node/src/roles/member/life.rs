@@ -17,7 +17,7 @@ use crate::store::{MemberStored, Stored};
 /// How long a leaver waits for its leave to be decided.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// When a chain that could not be stored is tried again.
+/// When what could not be stored is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// A chain by which this node is in, on its way to the disk: nothing is said as a member before.
@@ -95,11 +95,6 @@ impl Member {
         let Some(Entering { chain, founded, .. }) = self.entering.take() else {
             return;
         };
-        if let Some(old) = self.assembly.take() {
-            self.said = old.own_opinions();
-            let why = "this node has gone on as another network".to_owned();
-            self.drop_all(&Goodbye::Mismatch(why), now);
-        }
         let (network, after) = (chain.membership().network(), chain.founding().after);
         self.become_member(chain, now);
         if founded {
@@ -219,6 +214,11 @@ impl Member {
             epoch: place.epoch,
             head: place.head,
         };
+        // Nothing of the old network is said, or written, after the new one's chain.
+        self.said = assembly.own_opinions();
+        self.assembly = None;
+        let why = "this node has gone on as another network".to_owned();
+        self.drop_all(&Goodbye::Mismatch(why), now);
         self.found(Some(after), now);
         Ok(())
     }
@@ -265,6 +265,10 @@ impl Member {
         {
             self.begin_entering(chain, founded);
         }
+        if self.run_again_at.is_some_and(|at| now.instant >= at) {
+            self.run_again_at = None;
+            self.write(MemberStored::Run(self.run), Wrote::Run);
+        }
     }
 
     pub(super) fn life_deadline(&self) -> Option<Instant> {
@@ -276,7 +280,7 @@ impl Member {
             .entering
             .as_ref()
             .and_then(|entering| entering.again_at);
-        earlier(leaving, entering)
+        earlier(earlier(leaving, entering), self.run_again_at)
     }
 
     pub(super) fn persist(&mut self, id: PersistId, durable: Durable) {
@@ -319,7 +323,7 @@ impl Member {
                 self.run_is_durable = true;
                 self.welcome();
             }
-            (Wrote::Run, false) => self.write(MemberStored::Run(self.run), Wrote::Run),
+            (Wrote::Run, false) => self.run_again_at = Some(now.instant + STORE_AGAIN),
         }
     }
 

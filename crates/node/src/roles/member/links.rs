@@ -237,7 +237,7 @@ impl Member {
                 self.out.send_all(conns, Message::Assembly(message));
             }
             assembly::Output::Decided(link) => self.decided(&link, now),
-            assembly::Output::Counted(opinion) => self.opinion_is_counted(opinion),
+            assembly::Output::Counted(opinion) => self.opinion_is_counted(opinion, now),
             assembly::Output::Evidence(evidence) => self.out.event(Event::Contradiction(evidence)),
         }
     }

@@ -1,0 +1,13 @@
+//! Successions from outside: what makes a change valid, which valid one comes next, and what nobody can be talked into.
+
+mod bounds;
+mod chain;
+mod choice;
+mod crowd;
+mod evidence;
+mod founding;
+mod interleavings;
+mod leading;
+mod restarts;
+mod ring;
+mod saying;

@@ -1,0 +1,6 @@
+//! Open networks under attack: by members that lie, candidates that push, bootstraps that make things up, disks that fail.
+
+mod candidates;
+mod disks;
+mod liars;
+mod puppet;
