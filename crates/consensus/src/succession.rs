@@ -17,7 +17,9 @@
 //! - No admission without the ALLOW of every member of the epoch, whoever lies.
 //! - While no member contradicts itself (which losing its store makes it do), an epoch is decided once: all chains are
 //!   prefixes of one. A member that does leaves [`Evidence`].
-//! - A statement leaves only after it is durable: see [`Output::Persist`].
+//! - A statement leaves only after it is durable: see [`Output::Persist`]. PREPARE and ACCEPT are questions, and may leave
+//!   before: a leader that forgets that it asked may lead the same ballot again, but proposes nothing in it before its own
+//!   promise is durable, so never two changes.
 //!
 //! # Limits
 //!
@@ -119,7 +121,10 @@ impl Succession {
         match said {
             Durable::Opinion { opinion, .. } => {
                 let of_record = self.opinions.entry(opinion.record).or_default();
-                of_record.insert(opinion.voter, opinion);
+                let held = of_record.get(&opinion.voter);
+                if held.is_none_or(|held| held.incarnation < opinion.incarnation) {
+                    of_record.insert(opinion.voter, opinion);
+                }
             }
             Durable::Accusation(accusation)
                 if accusation.is_valid(&self.membership.place(), keys.scheme) =>
@@ -130,7 +135,10 @@ impl Succession {
             Durable::Leave(leave) if leave.is_valid(&self.membership.place(), keys.scheme) => {
                 self.leaves.insert(leave.member, leave);
             }
-            Durable::Acceptor(acceptor) if acceptor.epoch == self.membership.epoch() => {
+            Durable::Acceptor(acceptor)
+                if acceptor.epoch == self.membership.epoch()
+                    && Some(acceptor.promised) >= self.promised() =>
+            {
                 self.counter = self.counter.max(acceptor.promised.counter);
                 if let Some((proposed, change)) = &acceptor.accepted {
                     self.changes.insert(proposed.change, change.clone());

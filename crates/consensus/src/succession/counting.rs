@@ -42,7 +42,7 @@ impl Succession {
             }
             Statement::Refused { ballot, promised } => {
                 self.check_counter(promised)?;
-                self.handle_refused(ballot, promised);
+                self.handle_refused(from, ballot, promised);
                 Ok(())
             }
             Statement::Accept {
@@ -237,6 +237,14 @@ impl Succession {
             }
         }
         let demanded = self.check_promises(ballot, promises, keys)?;
+        let hides = promises
+            .iter()
+            .filter(|promise| self.check_against_acceptance(promise));
+        if hides.count() > 0 {
+            // The leader may not know; this member does, and a fork is what would come of it.
+            self.refuse(from, ballot);
+            return Ok(());
+        }
         let is_free = demanded.is_empty();
         if !is_free && !demanded.contains(&proposed.change) {
             return Err(StatementError::Promises(
@@ -247,9 +255,9 @@ impl Succession {
             && let Change::Evict { suspects } = &*change
             && suspects
                 .keys()
-                .any(|suspect| self.present.contains(suspect))
+                .any(|suspect| *suspect == self.me || self.present.contains(suspect))
         {
-            // Accused before it came back. Refusing is always safe, and a free choice can be another.
+            // Accused before it came back, or this member itself. Refusing is always safe, and a free choice can be another.
             self.refuse(from, ballot);
             return Ok(());
         }
@@ -264,7 +272,7 @@ impl Succession {
     /// Checks that these are a quorum's promises for the ballot. Returns the changes that they demand: that of the
     /// highest acceptance named, of which there are two only if somebody lies.
     fn check_promises(
-        &mut self,
+        &self,
         ballot: Ballot,
         promises: &[Promise],
         keys: &Keys<'_>,
@@ -295,9 +303,6 @@ impl Succession {
         if voters.len() < self.membership.quorum() {
             return Err(StatementError::Promises("they are fewer than a quorum"));
         }
-        promises
-            .iter()
-            .for_each(|promise| self.check_against_acceptance(promise));
         let named = || promises.iter().filter_map(|promise| promise.accepted);
         let highest = named().map(|(ballot, _)| ballot).max();
         Ok(named()
@@ -306,17 +311,18 @@ impl Succession {
             .collect())
     }
 
-    /// Whether a valid promise hides an acceptance that was heard.
-    pub(super) fn check_against_acceptance(&mut self, promise: &Promise) {
-        if let Some(accepted) = self.accepted.get(&promise.voter)
-            && contradict(promise, accepted)
-        {
-            self.out.push_back(Output::Evidence(Evidence::Promise {
-                place: self.membership.place(),
-                promise: *promise,
-                accepted: *accepted,
-            }));
-        }
+    /// Whether a valid promise hides an acceptance that was heard; that is evidence.
+    pub(super) fn check_against_acceptance(&mut self, promise: &Promise) -> bool {
+        let accepted = self.accepted.get(&promise.voter);
+        let Some(accepted) = accepted.filter(|accepted| contradict(promise, accepted)) else {
+            return false;
+        };
+        self.out.push_back(Output::Evidence(Evidence::Promise {
+            place: self.membership.place(),
+            promise: *promise,
+            accepted: *accepted,
+        }));
+        true
     }
 
     fn handle_accepted(
@@ -374,20 +380,38 @@ impl Succession {
         self.decided(Arc::new(link));
     }
 
-    fn handle_refused(&mut self, ballot: Ballot, promised: Ballot) {
+    /// One refusal alone does not stop a leader, or a liar could stop them all: so many do that those who are in touch make
+    /// no quorum without them.
+    fn handle_refused(&mut self, from: NodeId, ballot: Ballot, promised: Ballot) {
         self.counter = self.counter.max(promised.counter);
-        if self.leads() == Some(ballot) && promised > ballot {
+        let Some(leading) = self
+            .leading
+            .as_mut()
+            .filter(|leading| leading.ballot == ballot)
+        else {
+            return;
+        };
+        leading.refused.insert(from);
+        let may_go_along = |node: &NodeId| {
+            (*node == self.me || self.present.contains(node)) && !leading.refused.contains(node)
+        };
+        let left = self
+            .membership
+            .members()
+            .filter(|record| may_go_along(&record.node));
+        if left.count() < self.membership.quorum() {
             self.leading = None;
             self.out.push_back(Output::Refused);
         }
     }
 
+    /// Says that this member does not go along with a ballot, and which one it promised, if that is why.
     fn refuse(&mut self, from: NodeId, ballot: Ballot) {
-        let promised = self.acceptor.as_ref().map(|acceptor| acceptor.promised);
+        let promised = self.promised().unwrap_or(ballot).max(ballot);
         if from == self.me {
             self.leading = None;
             self.out.push_back(Output::Refused);
-        } else if let Some(promised) = promised {
+        } else {
             self.send(
                 To::One(from),
                 self.at(Statement::Refused { ballot, promised }),

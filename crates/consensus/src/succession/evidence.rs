@@ -49,7 +49,8 @@ pub enum Evidence {
         /// What was accepted all the same.
         accepted: Accepted,
     },
-    /// Two decisions of one epoch: one of those who accepted both has contradicted itself.
+    /// Two decisions of one epoch: somebody promised the larger ballot and hid what it had accepted in the smaller one, or
+    /// accepted twice in one ballot.
     Fork {
         /// The one this node holds.
         first: Box<Link>,
@@ -109,19 +110,31 @@ impl Evidence {
         }
     }
 
-    /// Who contradicted itself; of a fork, everyone who may have.
+    /// Who contradicted itself. Of a fork, those among whom is one who did: the others are honest, so it is no proof against
+    /// any of them.
     pub fn suspects(&self) -> Vec<NodeId> {
         match self {
             Self::Opinions { first, .. } => vec![first.voter],
             Self::Proposed { first, .. } => vec![first.ballot.leader],
             Self::Accepted { first, .. } => vec![first.voter],
             Self::Promise { promise, .. } => vec![promise.voter],
-            Self::Fork { first, second } => first
-                .accepted
-                .keys()
-                .filter(|voter| second.accepted.contains_key(*voter))
-                .copied()
-                .collect(),
+            Self::Fork { first, second } => {
+                let (smaller, larger) = if first.ballot <= second.ballot {
+                    (first, second)
+                } else {
+                    (second, first)
+                };
+                // A quorum promised the larger ballot, so one that accepted the smaller one did, and hid it.
+                let is_suspect = |voter: &&NodeId| {
+                    smaller.ballot < larger.ballot || larger.accepted.contains_key(*voter)
+                };
+                smaller
+                    .accepted
+                    .keys()
+                    .filter(is_suspect)
+                    .copied()
+                    .collect()
+            }
         }
     }
 }
@@ -150,7 +163,7 @@ impl fmt::Display for Evidence {
             Self::Promise { .. } => write!(f, "{suspects} accepted a change against its promise"),
             Self::Fork { first, .. } => write!(
                 f,
-                "two decisions of epoch {}; {suspects} accepted both",
+                "two decisions of epoch {}; one of {suspects} contradicted itself",
                 first.epoch
             ),
         }

@@ -1,6 +1,6 @@
 //! A leader's part in a ballot: PREPARE, and ACCEPT once a quorum has promised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::ballot::{Ballot, Promise, Proposed};
@@ -16,6 +16,8 @@ pub(super) struct Leading {
     promises: BTreeMap<NodeId, Promise>,
     /// What promises name as accepted.
     changes: BTreeMap<Digest, Arc<Change>>,
+    /// Who does not go along.
+    pub(super) refused: BTreeSet<NodeId>,
     /// What is proposed, once a quorum has promised.
     proposed: Option<(Proposed, Arc<Change>)>,
 }
@@ -48,6 +50,7 @@ impl Succession {
             ballot,
             promises: BTreeMap::new(),
             changes: BTreeMap::new(),
+            refused: BTreeSet::new(),
             proposed: None,
         });
         self.send(To::All, self.at(Statement::Prepare(ballot)));
@@ -104,7 +107,9 @@ impl Succession {
         if !promise.is_valid(&place, keys.scheme) {
             return Err(StatementError::Signature(promise.voter));
         }
-        self.check_against_acceptance(&promise);
+        if self.check_against_acceptance(&promise) {
+            return Ok(());
+        }
         let mut known = None;
         if let Some((ballot, hash)) = promise.accepted {
             let is_it = |change: &Arc<Change>| change.hash() == hash;

@@ -217,6 +217,85 @@ fn who_promised_a_larger_ballot_refuses_a_smaller_one_and_says_which() {
 }
 
 #[test]
+fn one_that_refuses_does_not_stop_a_leader_who_can_do_without_it() {
+    let ring = Ring::new(3);
+    let record = ring.record(50, 1);
+    let change = ring.admission(&record);
+    let mut leader = ring.part(1);
+    ring.bring(1, &mut leader, &record, &[1, 2, 3]);
+    for other in [2, 3] {
+        leader.set_present(ring.id(other), true);
+    }
+    assert!(leader.lead(&ring.keys(1)));
+    drain(&mut leader);
+    let ballot = ring.ballot(1, 1);
+    let refused = Statement::Refused {
+        ballot,
+        promised: ring.ballot(9, 3),
+    };
+    hear(&ring, &mut leader, 3, refused.clone());
+    hear(&ring, &mut leader, 3, refused);
+    assert_eq!(drain(&mut leader), []);
+    hear(
+        &ring,
+        &mut leader,
+        2,
+        promise(ring.promise(2, ballot, None)),
+    );
+    hear(
+        &ring,
+        &mut leader,
+        2,
+        Statement::Accepted(ring.accepted(2, ballot, &change)),
+    );
+    assert!(decided(&drain(&mut leader)).is_some());
+}
+
+#[test]
+fn who_knows_that_a_promise_hides_an_acceptance_does_not_go_along() {
+    let ring = Ring::new(3);
+    let [hidden, other] = [50, 51].map(|number| ring.admission(&ring.record(number, 1)));
+    let (small, large) = (ring.ballot(1, 1), ring.ballot(2, 3));
+    let mut part = ring.part(1);
+    hear(
+        &ring,
+        &mut part,
+        2,
+        Statement::Accepted(ring.accepted(2, small, &hidden)),
+    );
+    let promises = [2, 3].map(|voter| ring.promise(voter, large, None));
+    hear(
+        &ring,
+        &mut part,
+        3,
+        ring.accept(3, 2, &other, promises.to_vec()),
+    );
+    let outputs = drain(&mut part);
+    assert!(!persists_acceptor(&outputs), "{outputs:?}");
+    assert!(matches!(outputs[0], Output::Evidence(_)), "{outputs:?}");
+}
+
+#[test]
+fn nobody_goes_along_with_a_free_choice_to_throw_out_itself() {
+    let ring = Ring::new(3);
+    let eviction = ring.eviction(&[3]);
+    let ballot = ring.ballot(2, 2);
+    let mut suspect = ring.part(3);
+    let free = [1, 2].map(|voter| ring.promise(voter, ballot, None));
+    hear(
+        &ring,
+        &mut suspect,
+        2,
+        ring.accept(2, 2, &eviction, free.to_vec()),
+    );
+    let refused = Statement::Refused {
+        ballot,
+        promised: ballot,
+    };
+    assert_eq!(statements(&drain(&mut suspect)), [&refused]);
+}
+
+#[test]
 fn a_present_member_is_not_thrown_out_by_a_free_choice_but_an_accepted_eviction_is_finished() {
     let ring = Ring::new(3);
     let eviction = ring.eviction(&[3]);
