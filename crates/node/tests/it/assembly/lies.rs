@@ -45,7 +45,7 @@ fn a_fork_leaves_evidence_and_stops_those_who_see_it() {
     let is_fork = |evidence: &Evidence| {
         let followed = one.membership_at(one.membership().epoch() - 1, &Unproven);
         matches!(evidence, Evidence::Fork { .. })
-            && evidence.suspects() == vec![world_id(liar)]
+            && evidence.suspects().contains(&world_id(liar))
             && evidence.is_valid(followed.as_ref(), &Unproven)
     };
     let is_seen = world.run_until(LONG, |world| {
