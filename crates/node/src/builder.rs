@@ -337,7 +337,7 @@ impl Builder<MemberKind> {
         let site = self.site(loaded)?;
         let endpoints = self.endpoints(site.address)?;
         let (store, mut restored) = match path {
-            Some(path) => match open_store(path, Kind::Member).await? {
+            Some(path) => match open_store(path, Kind::Member(site.id())).await? {
                 (store, Held::Member(restored)) => (Some(store), *restored),
                 (store, Held::Seed(_)) => (Some(store), RestoredMember::default()),
             },

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use quorate_consensus::NetworkId;
+use quorate_consensus::{NetworkId, NodeId};
 use quorate_wire::Format;
 use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase as _, TableDefinition,
@@ -31,7 +31,7 @@ const SCHEMA: u32 = 2;
 /// Values are in this format whatever the network speaks.
 const FORMAT: Format = Format::Bincode;
 
-/// `schema`, `network`, `kind`.
+/// `schema`, `kind`, and `network` of a seed or `node` of a member.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 /// The thread that opens stores. The database (redb 4.6) panics on some damaged pages instead of returning an error; on
@@ -52,8 +52,8 @@ pub enum Stored {
 pub enum Kind {
     /// A seed of this network.
     Seed(NetworkId),
-    /// A member of an open network, which the chain inside names.
-    Member,
+    /// This member of an open network, which the chain inside names.
+    Member(NodeId),
 }
 
 /// What a store held.
@@ -114,6 +114,18 @@ pub enum StoreError {
         found: String,
         /// Whose it should be.
         expected: &'static str,
+    },
+    /// Of another node: a member's key and what it has said belong together.
+    #[error(
+        "the store {path} belongs to {found}, but the key is {expected}'s; put the key back, or move the store away"
+    )]
+    AnotherNode {
+        /// Which file.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Whose the key is.
+        expected: NodeId,
     },
     /// The file system refuses.
     #[error("cannot use the store {path}: {reason}")]
@@ -259,7 +271,15 @@ impl Store {
                     expected,
                 })
             }
-            Kind::Seed(_) | Kind::Member => Ok(()),
+            Kind::Member(expected) if meta.node != expected.as_ref() => {
+                let found = NodeId::try_from(&meta.node[..]);
+                Err(StoreError::AnotherNode {
+                    path: path.to_owned(),
+                    found: found.map_or_else(|error| error.to_string(), |node| node.to_string()),
+                    expected,
+                })
+            }
+            Kind::Seed(_) | Kind::Member(_) => Ok(()),
         }
     }
 
@@ -274,6 +294,7 @@ impl Store {
         Ok(Meta {
             schema: get("schema")?,
             network: get("network")?,
+            node: get("node")?,
             kind: get("kind")?,
         })
     }
@@ -282,7 +303,7 @@ impl Store {
         let transaction: ReadTransaction = self.database.begin_read()?;
         Ok(match kind {
             Kind::Seed(_) => Held::Seed(seed::read(&transaction)?),
-            Kind::Member => Held::Member(Box::new(member::read(&transaction)?)),
+            Kind::Member(_) => Held::Member(Box::new(member::read(&transaction)?)),
         })
     }
 }
@@ -291,6 +312,7 @@ impl Store {
 struct Meta {
     schema: Vec<u8>,
     network: Vec<u8>,
+    node: Vec<u8>,
     kind: Vec<u8>,
 }
 
@@ -298,7 +320,7 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::Seed(_) => "seed",
-            Self::Member => "member",
+            Self::Member(_) => "member",
         }
     }
 }
@@ -310,13 +332,14 @@ fn write_meta(database: &Database, kind: Kind) -> Result<(), Box<dyn std::error:
         let mut meta = transaction.open_table(META)?;
         meta.insert("schema", &SCHEMA.to_be_bytes()[..])?;
         meta.insert("kind", kind.name().as_bytes())?;
-        if let Kind::Seed(network) = kind {
-            meta.insert("network", network.as_ref())?;
-        }
+        match kind {
+            Kind::Seed(network) => meta.insert("network", network.as_ref())?,
+            Kind::Member(node) => meta.insert("node", node.as_ref())?,
+        };
     }
     match kind {
         Kind::Seed(_) => seed::create(&transaction)?,
-        Kind::Member => member::create(&transaction)?,
+        Kind::Member(_) => member::create(&transaction)?,
     }
     transaction.commit()?;
     Ok(())

@@ -248,7 +248,17 @@ impl Member {
             return;
         }
         let membership = chain.membership();
-        let is_good = |record: &Arc<Record>| membership.check_candidate(record).is_ok();
+        // Who holds a record goes on with it, but one that is as old as this nobody takes up any more.
+        let window_ms = u64::try_from(self.options.assembly.window.as_millis()).unwrap_or(u64::MAX);
+        let is_hindered = self
+            .asking
+            .hosts
+            .values()
+            .any(|host| host.again_at.is_some());
+        let is_old = |record: &Record| now.unix_ms.saturating_sub(record.opened_ms) > window_ms;
+        let is_good = |record: &Arc<Record>| {
+            membership.check_candidate(record).is_ok() && !(is_hindered && is_old(record))
+        };
         if self.asking.record.as_ref().is_some_and(is_good) || membership.member(&self.me).is_some()
         {
             return;

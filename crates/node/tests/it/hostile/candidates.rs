@@ -351,3 +351,37 @@ fn a_bootstrap_that_lets_two_nodes_found_makes_two_networks_and_one_that_does_no
     puppet.wait(Duration::from_secs(3));
     assert!(puppet.role.assembly().is_none(), "{}", puppet.told());
 }
+
+#[test]
+fn a_candidate_whose_record_is_too_old_by_now_signs_another() {
+    let mut puppet = candidate(1);
+    told_by_bootstraps(
+        &mut puppet,
+        vec![answer_of(vec![known(4, network())], false)],
+    );
+    let dial = dial_for(&puppet, 4).expect("a dial");
+    let host = puppet.answer(dial, 4, RoleKind::Member, network());
+    puppet.say(host, founded(&open_chain(1)));
+    puppet.say(host, links(Vec::new()));
+    let asked = |puppet: &Puppet| -> Vec<u64> {
+        let requests = puppet.sent_to(host).filter_map(|message| match message {
+            Message::Join(JoinMessage::Request(record)) => Some(record.attempt),
+            _ => None,
+        });
+        requests.collect()
+    };
+    assert_eq!(asked(&puppet).len(), 1);
+    // Refused for another reason, it asks again with the same.
+    let refused = || Message::Join(JoinMessage::Refused("too many candidates".to_owned()));
+    puppet.say(host, refused());
+    puppet.wait(Duration::from_secs(2));
+    let first = asked(&puppet);
+    assert!(first.len() == 2 && first[0] == first[1], "{first:?}");
+    // A day later nobody takes it up who has not yet.
+    let day = Duration::from_secs(24 * 3600 + 60);
+    puppet.now.unix_ms += u64::try_from(day.as_millis()).unwrap();
+    puppet.say(host, refused());
+    puppet.wait(Duration::from_secs(2));
+    let all = asked(&puppet);
+    assert!(all.last().unwrap() > &first[1], "{all:?}");
+}

@@ -1,14 +1,17 @@
 //! Members, and strangers that pretend to be, who lie about chains and ballots.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_node::consensus::succession::{Ballot, Statement};
-use quorate_node::consensus::{Digest, NodeId, assembly, succession};
+use quorate_node::consensus::succession::{
+    Accusation, Ballot, Change, Opinion, Promise, Proposed, Statement,
+};
+use quorate_node::consensus::{Choice, Digest, NodeId, assembly, succession};
 use quorate_node::protocol::{Goodbye, Message};
 use quorate_node::{Admission, Options};
 
-use super::puppet::{Puppet, links, status};
-use crate::fuzz::open_chain;
+use super::puppet::{Puppet, links, network, record, status};
+use crate::fuzz::{START_MS, open_chain, signer_of};
 
 /// Whether the member has asked for links on a connection.
 fn has_fetched(puppet: &Puppet, conn: quorate_node::roles::ConnId) -> bool {
@@ -123,6 +126,99 @@ fn nobody_uses_the_ballots_up() {
         }
     }
     panic!("no ballot of an honest member is followed any more: {counter}");
+}
+
+#[test]
+fn opinions_on_records_that_nobody_has_are_held_in_bounds_and_do_not_crowd_out_those_on_candidates()
+{
+    let mut puppet = Puppet::one_of(3, Admission::ask(), Options::default());
+    let (honest, lying) = (puppet.link(4), puppet.link(6));
+    let asking = record(9, 1, START_MS);
+    puppet.apply(&asking);
+    let say = |who: u64, record: Digest| {
+        let voter = signer_of(NodeId::from(who));
+        let said = Opinion::sign(&voter, network(), record, 1, Choice::Yes, "");
+        let message = succession::Message::Opinion(said);
+        Message::Assembly(assembly::Message::Succession(Box::new(message)))
+    };
+    puppet.say(honest, say(4, asking.hash()));
+    let made_up: Vec<Digest> = (0..3000_u32)
+        .map(|number| {
+            let mut record = [0; 32];
+            record[..4].copy_from_slice(&number.to_be_bytes());
+            Digest::new(record)
+        })
+        .collect();
+    for record in &made_up {
+        puppet.say(lying, say(6, *record));
+    }
+    let assembly = puppet.role.assembly().unwrap();
+    let is_held = |record: &&Digest| assembly.opinions(record).count() > 0;
+    let held = made_up.iter().filter(is_held).count();
+    assert!(held <= 1024, "{held} opinions on what nobody asked");
+    assert_eq!(assembly.opinions(&asking.hash()).count(), 1);
+    assert!(puppet.conns.contains_key(&lying), "it said nothing wrong");
+}
+
+#[test]
+fn a_member_that_is_back_is_not_thrown_out_by_a_liars_choice() {
+    let mut puppet = Puppet::one_of(3, Admission::ask(), Options::default());
+    // Carl was away long enough to be accused, by this member and a liar, and is back.
+    let lying = puppet.link(4);
+    for _ in 0..80 {
+        for (dial, ..) in puppet.dials.clone() {
+            puppet.refuse(dial);
+        }
+        puppet.wait(Duration::from_millis(100));
+    }
+    let place = open_chain(3).membership().place();
+    let (liar, carl) = (signer_of(NodeId::from(4)), NodeId::from(6));
+    let own = puppet.sent_to(lying).find_map(|message| match message {
+        Message::Assembly(assembly::Message::Succession(message)) => match &**message {
+            succession::Message::At {
+                statement: Statement::Accuse(accusation),
+                ..
+            } => Some(*accusation),
+            _ => None,
+        },
+        _ => None,
+    });
+    let own = own.expect("an accusation");
+    let back = puppet.link(6);
+    let theirs = Accusation::sign(&liar, &place, carl, 1);
+    let by = [own, theirs].map(|said| (said.accuser, said.signature));
+    let change = Change::Evict {
+        suspects: [(carl, by.into())].into(),
+    };
+    let ballot = Ballot {
+        counter: 1,
+        leader: NodeId::from(4),
+    };
+    puppet.state(lying, place, Statement::Prepare(ballot));
+    let own = puppet.sent_to(lying).find_map(|message| match message {
+        Message::Assembly(assembly::Message::Succession(message)) => match &**message {
+            succession::Message::At {
+                statement: Statement::Promise { promise, .. },
+                ..
+            } => Some(*promise),
+            _ => None,
+        },
+        _ => None,
+    });
+    let own = own.expect("a promise");
+    let accept = Statement::Accept {
+        proposed: Proposed::sign(&liar, &place, 1, change.hash()),
+        promises: vec![own, Promise::sign(&liar, &place, ballot, None)],
+        change: Arc::new(change),
+    };
+    puppet.state(lying, place, accept);
+    assert_eq!(puppet.role.assembly().unwrap().membership().len(), 3);
+    let has_accepted = puppet.sent.iter().any(|(_, message)| {
+        matches!(message, Message::Assembly(assembly::Message::Succession(message))
+            if matches!(&**message, succession::Message::At { statement: Statement::Accepted(_), .. }))
+    });
+    assert!(!has_accepted, "it helps to throw out who is there");
+    assert!(puppet.conns.contains_key(&back));
 }
 
 #[test]

@@ -4,3 +4,5 @@ mod candidates;
 mod disks;
 mod liars;
 mod puppet;
+mod sockets;
+mod stores;
