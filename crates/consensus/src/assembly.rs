@@ -454,7 +454,8 @@ impl Assembly {
             // Both are members, as was just looked up.
             let _said = self.with_core(|core, keys| core.say_accuse(suspect, keys));
         }
-        if self.leaving {
+        // The last member keeps its network.
+        if self.leaving && membership.len() > 1 {
             let _said = self.with_core(|core, keys| core.say_leave(keys));
         }
     }

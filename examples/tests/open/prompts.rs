@@ -118,8 +118,9 @@ fn neither_an_endless_input_nor_one_that_has_ended_keeps_a_member_busy() {
     scene.expect_none(&[third], "Welcome", watched);
     for (who, before) in [endless, ended].into_iter().zip(before) {
         let used = cpu_time(&scene, who).saturating_sub(before);
+        println!("{used:?} of processor time in {watched:?}");
         assert!(
-            used < watched / 4,
+            used < watched / 10,
             "{used:?} of processor time in {watched:?}"
         );
     }

@@ -11,6 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use quorate_node::Identity;
 use quorate_node::consensus::Ed25519;
 use quorate_node::consensus::succession::{Chain, Change, Durable};
 use quorate_node::store::{Held, Kind, Store};
@@ -117,8 +118,10 @@ fn same_chain(scene: &Scene, newcomers: &[Who]) {
         .collect();
     let mut heads = BTreeSet::new();
     for number in 0..MEMBERS {
-        let path = scene.path(&format!("member-{number}/store.redb"));
-        let (_store, Held::Member(held)) = Store::open(&path, Kind::Member).unwrap() else {
+        let data = scene.path(&format!("member-{number}"));
+        let kind = Kind::Member(Identity::load(data.join("key")).unwrap().id());
+        let (_store, Held::Member(held)) = Store::open(&data.join("store.redb"), kind).unwrap()
+        else {
             panic!("expected a member's store");
         };
         let mut chain = Chain::found(held.founding.unwrap(), &Ed25519).unwrap();

@@ -300,6 +300,12 @@ impl Scene {
         self.lines(who).into_iter().map(|line| line.text).collect()
     }
 
+    /// The first line that contains this.
+    pub(crate) fn find(&self, who: Who, needle: &str) -> Option<Line> {
+        let mut lines = self.lines(who).into_iter();
+        lines.find(|line| line.text.contains(needle))
+    }
+
     /// How many lines contain this.
     pub(crate) fn count(&self, who: Who, needle: &str) -> usize {
         let lines = self.lines(who);
