@@ -117,7 +117,9 @@ impl Assembly {
                     this.given.insert((*opened_ms, opinion.record));
                 }
                 Durable::Fork(evidence) => this.fork = Some((**evidence).clone()),
-                _ => {}
+                // Who does not answer now is found out now, and who left is here again. Neither is a promise.
+                Durable::Accusation(_) | Durable::Leave(_) => continue,
+                Durable::Acceptor(_) | Durable::Link(_) => {}
             }
             this.with_core(|core, keys| core.restore(durable, keys));
         }
@@ -202,7 +204,7 @@ impl Assembly {
         if now.unix_ms.abs_diff(record.opened_ms) > window_ms {
             return Err(CandidateError::Window {
                 window: self.config.window,
-                off_ms: now.unix_ms.abs_diff(record.opened_ms),
+                opened_ms: record.opened_ms,
             });
         }
         self.forget_old_opinions(now);
@@ -265,10 +267,14 @@ impl Assembly {
     /// Another member, or one that takes itself for a member, can be talked to.
     pub fn handle_met(&mut self, node: NodeId, now: Now) {
         self.met.insert(node);
-        self.dead.remove(&node);
+        if self.dead.remove(&node) {
+            // Where one comes back, others may be about to.
+            self.turns.hold_evictions_until = Some(now.instant + self.config.heal);
+        }
         self.core.set_present(node, true);
         self.tell_status(vec![node]);
         self.core.handle_met(node);
+        self.core.say_in_touch();
         self.settle(now);
     }
 
@@ -366,7 +372,7 @@ impl Assembly {
             self.turns.sync_at = now.instant + self.config.sync;
             let met: Vec<NodeId> = self.met.iter().copied().collect();
             self.tell_status(met.clone());
-            if self.fork.is_none() && self.core.is_deciding() {
+            if self.fork.is_none() && !self.gate.is_failing() && self.core.is_deciding() {
                 met.into_iter().for_each(|node| self.core.handle_met(node));
             }
         }
@@ -405,7 +411,12 @@ impl Assembly {
 
     /// What must follow every input.
     fn settle(&mut self, now: Now) {
-        if self.fork.is_none() {
+        let holds = self.turns.hold_evictions_until;
+        self.core
+            .hold_evictions(holds.is_some_and(|until| now.instant < until));
+        // A disk that takes nothing makes this member silent, and leaves nothing to be written later.
+        let may_speak = self.fork.is_none() && !self.gate.is_failing();
+        if may_speak {
             self.say_what_is_due();
             self.take_turn(now);
         }
@@ -416,7 +427,7 @@ impl Assembly {
             if let Some(output) = self.gate.pass(output, &mut self.out) {
                 self.release(output, now);
             }
-            if self.fork.is_none() {
+            if may_speak {
                 self.say_what_is_due();
             }
         }

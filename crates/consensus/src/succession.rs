@@ -84,6 +84,8 @@ pub struct Succession {
     leaves: BTreeMap<NodeId, Leave>,
     /// Members that this one is in touch with: it does not choose to throw them out, whatever was said before.
     present: BTreeSet<NodeId>,
+    /// Nobody is chosen to be thrown out for now.
+    holds_evictions: bool,
     acceptor: Option<Acceptor>,
     /// The latest acceptance of each member.
     accepted: BTreeMap<NodeId, Accepted>,
@@ -106,6 +108,7 @@ impl Succession {
             accusations: BTreeMap::new(),
             leaves: BTreeMap::new(),
             present: BTreeSet::new(),
+            holds_evictions: false,
             acceptor: None,
             accepted: BTreeMap::new(),
             changes: BTreeMap::new(),
@@ -246,12 +249,41 @@ impl Succession {
         }
     }
 
-    /// This member is in touch with another, or has lost it.
+    /// This member is in touch with another, or has lost it. What it said against one that is back does not count any more.
     pub fn set_present(&mut self, member: NodeId, is_present: bool) {
         if is_present {
             self.present.insert(member);
+            self.withdraw_accusation(self.me, member);
         } else {
             self.present.remove(&member);
+        }
+    }
+
+    /// Whether this member chooses to throw anybody out, while the choice is free.
+    pub const fn hold_evictions(&mut self, holds: bool) {
+        self.holds_evictions = holds;
+    }
+
+    /// Tells the others whom this member is in touch with, so that they do not count what it said against them before.
+    pub fn say_in_touch(&mut self) {
+        let members = self.membership.clone();
+        let present: BTreeSet<NodeId> = self
+            .present
+            .iter()
+            .filter(|node| members.member(node).is_some())
+            .copied()
+            .collect();
+        if !present.is_empty() {
+            self.send(To::All, self.at(Statement::InTouch(present)));
+        }
+    }
+
+    pub(super) fn withdraw_accusation(&mut self, accuser: NodeId, suspect: NodeId) {
+        if let Some(by) = self.accusations.get_mut(&suspect) {
+            by.remove(&accuser);
+            if by.is_empty() {
+                self.accusations.remove(&suspect);
+            }
         }
     }
 
@@ -374,7 +406,7 @@ impl Succession {
         Ok(())
     }
 
-    /// What another member needs to hear when the two meet: opinions on candidates that are here, and everything said
+    /// What another member needs to hear when the two meet: opinions on candidates that are here, and what this member says
     /// about the present decision.
     pub fn handle_met(&mut self, member: NodeId) {
         let here: BTreeSet<Digest> = self
@@ -393,10 +425,11 @@ impl Succession {
             .acceptor
             .as_ref()
             .and_then(|_| self.accepted.get(&self.me));
+        // Each accuses for itself: what it has taken back must not come again by way of another.
         let statements = self
             .accusations
             .values()
-            .flat_map(BTreeMap::values)
+            .filter_map(|by| by.get(&self.me))
             .map(|accusation| Statement::Accuse(*accusation))
             .chain(self.leaves.values().map(|leave| Statement::Leave(*leave)))
             .chain(own.map(|accepted| Statement::Accepted(*accepted)))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Assembly;
 use super::output::{Message, MessageError, Output};
 use crate::id::{Digest, NodeId};
-use crate::succession::{self, Change, Durable, Evidence, Link, LinkError};
+use crate::succession::{self, Change, Durable, Evidence, Link, LinkError, Membership};
 use crate::time::Now;
 
 /// How long an answer to a fetch is waited for before the same node is asked again.
@@ -162,6 +162,17 @@ impl Assembly {
             first: Box::new((*held).clone()),
             second: Box::new(link.clone()),
         };
+        let may_be_of_a_member = evidence.suspects().iter().any(|suspect| {
+            let life = |membership: &Membership| {
+                membership.member(suspect).map(|record| record.incarnation)
+            };
+            life(&followed).is_some() && life(&followed) == life(self.membership())
+        });
+        if !may_be_of_a_member {
+            // Whoever did it has no say any more; an old key must not be able to stop those who have.
+            self.tell_evidence(evidence);
+            return Ok(());
+        }
         self.fork = Some(evidence.clone());
         let durable = Durable::Fork(Box::new(evidence.clone()));
         let _held_back = self

@@ -18,6 +18,9 @@ pub struct Config {
     pub back_off: (Duration, Duration),
     /// How often members compare where they are, and repeat what is open. Default 2 s.
     pub sync: Duration,
+    /// How long after one that was thought dead is back this member chooses to throw out nobody: after an outage all come
+    /// back at about the same time. Default 2 s.
+    pub heal: Duration,
     /// When a failed write is tried again. Default 1 s.
     pub persist_again: Duration,
     /// How far from an attempt's opening a member takes it up, by its own clock, and so how long its opinions have to be
@@ -37,6 +40,7 @@ impl Default for Config {
             repeat: Duration::from_millis(500),
             back_off: (Duration::from_millis(50), Duration::from_secs(2)),
             sync: Duration::from_secs(2),
+            heal: Duration::from_secs(2),
             persist_again: Duration::from_secs(1),
             window: Duration::from_secs(24 * 60 * 60),
             candidates_max: 64,

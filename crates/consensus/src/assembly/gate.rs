@@ -13,6 +13,8 @@ pub(super) struct Gate {
     held: VecDeque<Held>,
     done: BTreeSet<PersistId>,
     retry_at: Option<Instant>,
+    /// Since the last failure, nothing was written.
+    is_failing: bool,
 }
 
 #[derive(Debug)]
@@ -47,6 +49,7 @@ impl Gate {
         let is_awaited = |held: &Held| matches!(held, Held::Persist(awaited, _) if *awaited == id);
         if self.held.iter().any(is_awaited) {
             self.done.insert(id);
+            self.is_failing = false;
         }
         let mut released = Vec::new();
         while let Some(held) = self.held.pop_front() {
@@ -68,12 +71,13 @@ impl Gate {
         let is_awaited = |held: &Held| matches!(held, Held::Persist(awaited, _) if *awaited == id);
         if self.held.iter().any(is_awaited) {
             self.retry_at.get_or_insert(again);
+            self.is_failing = true;
         }
     }
 
     /// Whether writes fail.
     pub(super) const fn is_failing(&self) -> bool {
-        self.retry_at.is_some()
+        self.is_failing
     }
 
     pub(super) fn retry_is_due(&self, now: Instant) -> bool {

@@ -92,12 +92,14 @@ pub enum CandidateError {
     #[error(transparent)]
     Change(#[from] ChangeError),
     /// Its attempt was opened too long ago, or in the future.
-    #[error("expected an attempt opened within {window:?} of now, got one {off_ms} ms off")]
+    #[error(
+        "expected an attempt opened within {window:?} of this member's clock, got one opened at {opened_ms} ms"
+    )]
     Window {
         /// How far it may be.
         window: Duration,
-        /// How far it is, in milliseconds.
-        off_ms: u64,
+        /// When it was opened, in milliseconds since the Unix epoch.
+        opened_ms: u64,
     },
     /// There is no room for more.
     #[error("too many candidates ({0}); try again later")]

@@ -26,6 +26,8 @@ pub(super) struct Turns {
     /// How many ballots of others were seen in this epoch.
     ballots: u32,
     pub(super) sync_at: Instant,
+    /// Until when nobody is chosen to be thrown out.
+    pub(super) hold_evictions_until: Option<Instant>,
 }
 
 impl Turns {
@@ -36,6 +38,7 @@ impl Turns {
             failures: 0,
             ballots: 0,
             sync_at,
+            hold_evictions_until: None,
         }
     }
 
@@ -100,10 +103,15 @@ impl Turns {
         let repeat = self
             .leading
             .map(|(repeat, new_ballot)| repeat.min(new_ballot));
-        [self.lead_at, repeat, Some(self.sync_at)]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.lead_at,
+            repeat,
+            Some(self.sync_at),
+            self.hold_evictions_until,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 
@@ -111,6 +119,13 @@ impl Assembly {
     /// Leads, or repeats itself, if it is time.
     pub(super) fn take_turn(&mut self, now: crate::time::Now) {
         let now = now.instant;
+        if self
+            .turns
+            .hold_evictions_until
+            .is_some_and(|until| now >= until)
+        {
+            self.turns.hold_evictions_until = None;
+        }
         if let Some((repeat, new_ballot)) = self.turns.leading {
             if now >= new_ballot {
                 self.turns.leading = None;

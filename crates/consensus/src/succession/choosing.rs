@@ -58,6 +58,9 @@ impl Succession {
 
     /// The largest set of members that all others accuse, each of each.
     fn eviction(&self) -> Option<Change> {
+        if self.holds_evictions {
+            return None;
+        }
         let accuses = |by: &NodeId, suspect: &NodeId| {
             let of_suspect = self.accusations.get(suspect);
             of_suspect.is_some_and(|accusers| accusers.contains_key(by))

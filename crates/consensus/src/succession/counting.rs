@@ -32,6 +32,12 @@ impl Succession {
         match statement {
             Statement::Accuse(accusation) => self.handle_accusation(accusation, keys),
             Statement::Leave(leave) => self.handle_leave(leave, keys),
+            Statement::InTouch(members) => {
+                for member in members {
+                    self.withdraw_accusation(from, member);
+                }
+                Ok(())
+            }
             Statement::Prepare(ballot) => {
                 own(ballot.leader)?;
                 self.handle_prepare(from, ballot, keys)

@@ -1,5 +1,6 @@
 //! What members say to each other about one decision, and what they ask of whoever drives them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub enum Statement {
     Accuse(Accusation),
     /// LEAVE: the sender goes.
     Leave(Leave),
+    /// The sender is in touch with these: what it said against them before does not count any more. Unsigned: it only
+    /// takes back, and comes from who takes it back.
+    InTouch(BTreeSet<NodeId>),
     /// PREPARE: the sender leads this ballot; promise to take part in no smaller one.
     Prepare(Ballot),
     /// PROMISE: to the leader. The change that the promise names as accepted comes with it.

@@ -1,6 +1,8 @@
 //! The crate from outside: a file per behaviour.
 
 #[cfg(test)]
+mod assembly;
+#[cfg(test)]
 mod certificate;
 #[cfg(test)]
 mod council;

@@ -81,6 +81,7 @@ fn say(message: &Message) -> String {
     match statement {
         Statement::Accuse(accusation) => format!("ACCUSE {}", name(who(&accusation.suspect))),
         Statement::Leave(_) => "LEAVE".to_owned(),
+        Statement::InTouch(_) => "IN TOUCH".to_owned(),
         Statement::Prepare(one) => format!("PREPARE {}", ballot(one)),
         Statement::Promise { promise, change } => promised(promise, change.as_deref()),
         Statement::Refused { ballot: one, .. } => format!("REFUSED {}", ballot(one)),

@@ -92,6 +92,8 @@ pub struct Member {
     writes: BTreeMap<WriteId, Wrote>,
     next_write: u64,
     started: Instant,
+    /// It was a member when it was started.
+    was_restored: bool,
     /// When the last input came.
     now: Instant,
     /// What `poll_timeout` last promised, to notice that this node itself ran late.
@@ -132,7 +134,9 @@ impl Member {
         let chain = restored
             .founding
             .map(|founding| Self::restore_chain(founding, restored.links, &*scheme))
-            .transpose()?;
+            .transpose()?
+            // Everybody has left it: there is nobody to come back to.
+            .filter(|chain| !chain.membership().is_empty());
         let own = chain
             .as_ref()
             .and_then(|chain| chain.membership().member(&me));
@@ -187,6 +191,7 @@ impl Member {
             writes: BTreeMap::new(),
             next_write: 0,
             started: now.instant,
+            was_restored: was_in,
             now: now.instant,
             due: None,
             signer,

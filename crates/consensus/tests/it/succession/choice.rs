@@ -148,8 +148,13 @@ fn whom_a_member_is_in_touch_with_it_does_not_choose_to_throw_out() {
     ring.accuse(1, &mut part, 2, 3);
     part.set_present(ring.id(3), true);
     assert_eq!(part.choice(), None);
+    // What it said before it was in touch does not count any more; it has to be said again.
     part.set_present(ring.id(3), false);
+    assert_eq!(part.choice(), None);
+    ring.accuse(1, &mut part, 1, 3);
     assert_eq!(part.choice(), Some(ring.eviction(&[3])));
+    part.hold_evictions(true);
+    assert_eq!(part.choice(), None);
 }
 
 #[test]

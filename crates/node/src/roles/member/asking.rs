@@ -556,7 +556,10 @@ impl Member {
             .membership()
             .members()
             .map(|record| record.node)
-            .partition(|node| self.asking.opinions.contains_key(node));
+            .partition(|node| {
+                let opinion = self.asking.opinions.get(node);
+                opinion.is_some_and(|opinion| opinion.choice == Choice::Yes)
+            });
         if self.asking.told.as_ref() == Some(&(allowed.clone(), waiting.clone())) {
             return;
         }

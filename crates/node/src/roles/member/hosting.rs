@@ -138,7 +138,8 @@ impl Member {
             Ok(Asked::Ask) => {
                 let probe = self.probes.start(
                     from,
-                    record.endpoints.clone(),
+                    // The one by which people know it: an address of somebody else must not stand there.
+                    record.endpoints.first().cloned().into_iter().collect(),
                     Some(record.hash()),
                     &mut self.connections,
                     now,

@@ -156,8 +156,9 @@ impl Member {
         self.asking = Asking::new(Some(chain));
         self.looking.hurry(now.instant);
         match change {
-            Change::Leave(_) => self.end(),
-            Change::Admit { .. } | Change::Evict { .. } => {
+            Change::Leave(_) if self.is_ending() => self.end(),
+            // A leave of an earlier process, which others had heard of, is as an eviction to this one.
+            Change::Leave(_) | Change::Admit { .. } | Change::Evict { .. } => {
                 self.out.event(Event::Evicted { incarnation: life });
                 self.is_shut_out = !self.options.rejoin;
                 if self.is_ending() {

@@ -12,7 +12,7 @@ use super::watching::Watch;
 use crate::event::{Event, Party};
 use crate::protocol::{Goodbye, Message, Purpose};
 use crate::roles::ConnId;
-use crate::roles::connections::Ready;
+use crate::roles::connections::{Conn, Ready};
 
 /// Of two members, the smaller id dials at once and the larger after this long, so that they seldom dial both.
 const LARGER_WAITS: Duration = Duration::from_millis(400);
@@ -170,7 +170,9 @@ impl Member {
             && let Some(assembly) = &mut self.assembly
         {
             assembly.handle_lost(node, now);
-            self.watches.insert(node, Watch::new(true, now));
+            let conn = self.connections.get(link.conn);
+            let heard = conn.map_or(now.instant, Conn::heard);
+            self.watches.insert(node, Watch::new(true, heard, now));
         }
         self.back_off(node, now);
         if self.me > node {

@@ -37,9 +37,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(was_met: bool, now: Now) -> Self {
+    pub(super) fn new(was_met: bool, heard: Instant, now: Now) -> Self {
         Self {
-            heard: now.instant,
+            heard,
             refused_since: None,
             probe: None,
             // A link that merely broke is up again before that.
@@ -67,7 +67,7 @@ impl Member {
                 self.watches.remove(&node);
                 continue;
             }
-            let fresh = || Watch::new(false, now);
+            let fresh = || Watch::new(false, now.instant, now);
             let watch = self.watches.entry(node).or_insert_with(fresh);
             if watch.probe.is_none() && watch.next.is_some_and(|next| now.instant >= next) {
                 let endpoints = record.endpoints.clone();
@@ -112,7 +112,8 @@ impl Member {
                 let since = *watch.refused_since.get_or_insert(now.instant);
                 watch.next = Some(now.instant + PROBE_GONE);
                 let span = now.instant.saturating_duration_since(since);
-                let is_young = !watch.was_met && now.instant < self.started + START_GRACE;
+                let is_young =
+                    self.was_restored && !watch.was_met && now.instant < self.started + START_GRACE;
                 (cause, span >= self.options.gone_after && !is_young)
             }
             Outcome::Silent(cause) => {

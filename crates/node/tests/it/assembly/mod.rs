@@ -3,5 +3,6 @@
 mod interleavings;
 mod lies;
 mod monitor;
+mod returns;
 mod splits;
 mod world;

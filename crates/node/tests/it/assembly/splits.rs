@@ -23,7 +23,7 @@ pub(super) fn members(count: usize, seed: u64) -> World {
 }
 
 /// Whether the first so many hosts are members, and hold one chain with no others.
-fn is_complete(world: &World, count: usize) -> bool {
+pub(super) fn is_complete(world: &World, count: usize) -> bool {
     let heads = (0..count).map(|at| {
         let membership = world.chain(at)?.membership();
         (membership.len() == count).then(|| membership.place().head)

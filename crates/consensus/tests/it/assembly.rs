@@ -1,0 +1,178 @@
+//! One assembly against those who mean it no good, and a disk that is full.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_consensus::assembly::{Config, Message, Output};
+use quorate_consensus::succession::{
+    Accepted, Ballot, Chain, Change, Founding, Leave, Link, Opinion,
+};
+use quorate_consensus::{Assembly, Choice, Ed25519, Ed25519Key, Now, Record, Signer};
+
+use crate::sample::{START_MS, start};
+
+fn key(number: u8) -> Arc<Ed25519Key> {
+    Arc::new(Ed25519Key::from_secret(&[number; 32]))
+}
+
+/// A decision with the signatures of these.
+fn link(chain: &Chain, change: Change, by: &[&Ed25519Key]) -> Arc<Link> {
+    let place = chain.membership().place();
+    let ballot = Ballot {
+        counter: 1,
+        leader: by[0].id(),
+    };
+    let accept = |key: &&Ed25519Key| {
+        let accepted = Accepted::sign(*key, &place, ballot, change.hash());
+        (key.id(), accepted.signature)
+    };
+    Arc::new(Link {
+        epoch: place.epoch,
+        parent: place.head,
+        accepted: by.iter().map(accept).collect(),
+        change,
+        ballot,
+    })
+}
+
+fn admission(chain: &Chain, who: &Ed25519Key, by: &[&Ed25519Key]) -> Arc<Link> {
+    let network = chain.membership().network();
+    let record = Record::sign(who, network, vec!["h:1".into()], 1, 1, START_MS).unwrap();
+    let hash = record.hash();
+    let allow = |key: &&Ed25519Key| {
+        let opinion = Opinion::sign(*key, network, hash, 1, Choice::Yes, "");
+        (key.id(), opinion.signature)
+    };
+    let allows = by.iter().map(allow).collect();
+    link(chain, Change::Admit { record, allows }, by)
+}
+
+/// A founder, and two that it let in.
+fn three() -> (Chain, [Arc<Ed25519Key>; 3]) {
+    let [first, second, third] = [1, 2, 3].map(key);
+    let founding = Founding::sign(&*first, vec!["f:1".into()], 1, START_MS, None).unwrap();
+    let mut chain = Chain::found(founding, &Ed25519).unwrap();
+    let next = admission(&chain, &second, &[&first]);
+    chain.extend(next, &Ed25519).unwrap();
+    let next = admission(&chain, &third, &[&first, &second]);
+    chain.extend(next, &Ed25519).unwrap();
+    (chain, [first, second, third])
+}
+
+fn member(chain: &Chain, key: &Arc<Ed25519Key>, now: Now) -> Assembly {
+    let (chain, config) = (chain.clone(), Config::default());
+    Assembly::new(key.clone(), Arc::new(Ed25519), chain, [], config, 1, now)
+}
+
+fn outputs(member: &mut Assembly) -> Vec<Output> {
+    std::iter::from_fn(|| member.poll_output()).collect()
+}
+
+#[test]
+fn an_old_key_that_decides_an_old_epoch_again_is_shown_and_stops_nobody() {
+    let (mut chain, [first, second, third]) = three();
+    let start_of_all = Chain::found((**chain.founding()).clone(), &Ed25519).unwrap();
+    let forged = admission(&start_of_all, &key(9), &[&first]);
+    // As long as it is a member, it makes a fork.
+    let now = start();
+    let mut stopped = member(&chain, &second, now);
+    let links = Message::Links(vec![forged.clone()]);
+    stopped
+        .handle_message(first.id(), links.clone(), now)
+        .unwrap();
+    assert!(stopped.fork().is_some());
+
+    let leave = Change::Leave(Leave::sign(&*first, &chain.membership().place()));
+    let next = link(&chain, leave, &[&first, &second, &third]);
+    chain.extend(next, &Ed25519).unwrap();
+    let mut member = member(&chain, &second, now);
+    member.handle_message(first.id(), links, now).unwrap();
+    assert!(member.fork().is_none());
+    let is_shown = |output: &Output| matches!(output, Output::Evidence(_));
+    assert!(outputs(&mut member).iter().any(is_shown));
+}
+
+#[test]
+fn who_is_in_touch_again_with_one_that_it_accused_takes_that_back_everywhere() {
+    let (chain, [first, second, third]) = three();
+    let now = start();
+    let mut accuser = member(&chain, &first, now);
+    let mut other = member(&chain, &second, now);
+    accuser.handle_met(second.id(), now);
+    other.handle_met(first.id(), now);
+    let carry = |from: &mut Assembly, to: &mut Assembly, by: &Ed25519Key| {
+        for output in outputs(from) {
+            match output {
+                Output::Persist { id, .. } => from.handle_persisted(id, now),
+                Output::Send { message, .. } => {
+                    // What the other has no use for says nothing here.
+                    let _heard = to.handle_message(by.id(), message, now);
+                }
+                _ => {}
+            }
+        }
+    };
+    let settle = |accuser: &mut Assembly, other: &mut Assembly| {
+        for _ in 0..4 {
+            carry(accuser, other, &first);
+            carry(other, accuser, &second);
+        }
+    };
+    accuser.handle_dead(third.id(), now);
+    settle(&mut accuser, &mut other);
+    accuser.handle_met(third.id(), now);
+    settle(&mut accuser, &mut other);
+    accuser.handle_lost(third.id(), now);
+    other.handle_dead(third.id(), now);
+    settle(&mut accuser, &mut other);
+    let mut later = now;
+    for _ in 0..100 {
+        later = later.after(Duration::from_millis(100));
+        accuser.handle_timeout(later);
+        other.handle_timeout(later);
+        settle(&mut accuser, &mut other);
+    }
+    assert_eq!(other.membership().len(), 3);
+    assert_eq!(accuser.membership().len(), 3);
+}
+
+#[test]
+fn a_disk_that_stays_full_is_asked_for_no_more_and_more() {
+    let (chain, [first, second, third]) = three();
+    let mut now = start();
+    let mut member = member(&chain, &second, now);
+    for other in [&first, &third] {
+        member.handle_met(other.id(), now);
+    }
+    let candidate = key(9);
+    let network = chain.membership().network();
+    let record = Record::sign(&*candidate, network, vec!["h:1".into()], 1, 1, START_MS).unwrap();
+    let record = Arc::new(record);
+    member.handle_candidate(record.clone(), now).unwrap();
+    member
+        .give_opinion(candidate.id(), Choice::Yes, "", now)
+        .unwrap();
+    for other in [&first, &third] {
+        let opinion = Opinion::sign(&**other, network, record.hash(), 1, Choice::Yes, "");
+        let message = quorate_consensus::succession::Message::Opinion(opinion);
+        let message = Message::Succession(Box::new(message));
+        member.handle_message(other.id(), message, now).unwrap();
+    }
+    let mut most = 0;
+    for _ in 0..9_000 {
+        now = now.after(Duration::from_millis(100));
+        member.handle_timeout(now);
+        let mut writes = 0;
+        for output in outputs(&mut member) {
+            if let Output::Persist { id, .. } = output {
+                writes += 1;
+                member.handle_persist_failed(id, now);
+            }
+        }
+        most = most.max(writes);
+    }
+    assert!(
+        most <= 4,
+        "{most} writes at once after a quarter of an hour"
+    );
+}
