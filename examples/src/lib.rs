@@ -77,13 +77,16 @@ pub async fn log_to_the_end(mut events: Events, log: &mut Log) {
     }
 }
 
-/// Ctrl+C and SIGTERM, watched from the moment this is made: one that comes before the node runs is not lost.
+/// Ctrl+C, SIGTERM and a closed terminal (SIGHUP), watched from the moment this is made: one that comes before the node runs is not lost.
 #[derive(Debug)]
 pub struct StopSignals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    /// The terminal was closed.
+    #[cfg(unix)]
+    hang_up: tokio::signal::unix::Signal,
 }
 
 impl StopSignals {
@@ -100,6 +103,7 @@ impl StopSignals {
             Ok(Self {
                 interrupt: watch(SignalKind::interrupt())?,
                 terminate: watch(SignalKind::terminate())?,
+                hang_up: watch(SignalKind::hangup())?,
             })
         }
         #[cfg(not(unix))]
@@ -113,6 +117,7 @@ impl StopSignals {
             tokio::select! {
                 _ = self.interrupt.recv() => {}
                 _ = self.terminate.recv() => {}
+                _ = self.hang_up.recv() => {}
             }
             node.leave().await;
         });

@@ -260,7 +260,7 @@ impl Looking {
     }
 
     /// What came of looking, if nothing has for some time and the application does not know.
-    pub(super) fn failure(&mut self, now: Instant) -> Option<String> {
+    pub(super) fn failure(&mut self, own: Option<NetworkId>, now: Instant) -> Option<String> {
         let since = *self.failing_since.get_or_insert(now);
         let is_told = self
             .told_at
@@ -280,6 +280,10 @@ impl Looking {
                 "bootstrap {}: it knows nobody, and more than half of the bootstraps have to say so",
                 source.address
             ),
+            (None, Some(answer)) if own.is_some() && answer.has_none_of(own) => format!(
+                "bootstrap {}: it names members of other networks only, and this node's store is of another",
+                source.address
+            ),
             (None, Some(answer)) => format!(
                 "bootstrap {}: none of the {} members that it names lets this node ask",
                 source.address,
@@ -296,6 +300,9 @@ impl Looking {
             .map(of_source)
             .chain(addresses)
             .collect();
+        if all.is_empty() {
+            return Some("no member of the network in its store lets this node ask".to_owned());
+        }
         Some(all.join("; "))
     }
 
@@ -320,6 +327,14 @@ impl Looking {
     }
 }
 
+impl Answer {
+    /// Whether all members it names are of other networks.
+    fn has_none_of(&self, network: Option<NetworkId>) -> bool {
+        let mut networks = self.members.iter().map(|member| Some(member.network));
+        networks.all(|of| of != network)
+    }
+}
+
 impl Source {
     fn fail(&mut self, cause: String, (rng, now): (&mut ChaCha8Rng, Instant), out: &mut Outbox) {
         self.back_off.fail(REDIAL, rng, now);
@@ -339,7 +354,11 @@ impl Member {
     pub(super) fn tell_if_lost(&mut self, now: Now) {
         if self.assembly.is_some() || self.asking.has_company() || self.is_idle() {
             self.looking.succeeded();
-        } else if let Some(reason) = self.looking.failure(now.instant) {
+            return;
+        }
+        let chain = self.asking.chain.as_ref();
+        let own = chain.map(|chain| chain.membership().network());
+        if let Some(reason) = self.looking.failure(own, now.instant) {
             self.out.event(Event::NoWayIn { reason });
         }
     }
