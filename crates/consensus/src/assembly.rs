@@ -384,7 +384,8 @@ impl Assembly {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.turns.poll_timeout(), self.gate.poll_timeout()]
+        let turns = self.turns.poll_timeout(self.may_speak());
+        [turns, self.gate.poll_timeout()]
             .into_iter()
             .flatten()
             .min()
@@ -409,13 +410,16 @@ impl Assembly {
             .handle_failed(id, now.instant + self.config.persist_again);
     }
 
+    /// A fork ends all deciding. A disk that takes nothing makes this member silent, and leaves nothing to be written later.
+    const fn may_speak(&self) -> bool {
+        self.fork.is_none() && !self.gate.is_failing()
+    }
+
     /// What must follow every input.
     fn settle(&mut self, now: Now) {
-        let holds = self.turns.hold_evictions_until;
-        self.core
-            .hold_evictions(holds.is_some_and(|until| now.instant < until));
-        // A disk that takes nothing makes this member silent, and leaves nothing to be written later.
-        let may_speak = self.fork.is_none() && !self.gate.is_failing();
+        let holds = self.turns.holds_evictions(now.instant);
+        self.core.hold_evictions(holds);
+        let may_speak = self.may_speak();
         if may_speak {
             self.say_what_is_due();
             self.take_turn(now);

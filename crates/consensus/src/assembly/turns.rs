@@ -99,19 +99,23 @@ impl Turns {
         self.ballots = 0;
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    /// Whether nobody is chosen to be thrown out now.
+    pub(super) fn holds_evictions(&mut self, now: Instant) -> bool {
+        self.hold_evictions_until = self.hold_evictions_until.filter(|until| now < *until);
+        self.hold_evictions_until.is_some()
+    }
+
+    /// When the next turn is due; who may not speak only compares chains.
+    pub(super) fn poll_timeout(&self, may_speak: bool) -> Option<Instant> {
         let repeat = self
             .leading
             .map(|(repeat, new_ballot)| repeat.min(new_ballot));
-        [
-            self.lead_at,
-            repeat,
-            Some(self.sync_at),
-            self.hold_evictions_until,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let turns = [self.lead_at, repeat].into_iter().flatten();
+        turns
+            .filter(|_| may_speak)
+            .chain(self.hold_evictions_until)
+            .chain([self.sync_at])
+            .min()
     }
 }
 
@@ -119,13 +123,6 @@ impl Assembly {
     /// Leads, or repeats itself, if it is time.
     pub(super) fn take_turn(&mut self, now: crate::time::Now) {
         let now = now.instant;
-        if self
-            .turns
-            .hold_evictions_until
-            .is_some_and(|until| now >= until)
-        {
-            self.turns.hold_evictions_until = None;
-        }
         if let Some((repeat, new_ballot)) = self.turns.leading {
             if now >= new_ballot {
                 self.turns.leading = None;

@@ -68,6 +68,21 @@ fn outputs(member: &mut Assembly) -> Vec<Output> {
     std::iter::from_fn(|| member.poll_output()).collect()
 }
 
+/// Called when it asked to be, it does not ask for the same moment again and again.
+fn assert_rests(member: &mut Assembly, mut now: Now) {
+    for _ in 0..50 {
+        let due = member.poll_timeout().unwrap();
+        now = now.after(due.saturating_duration_since(now.instant));
+        member.handle_timeout(now);
+        for output in outputs(member) {
+            if let Output::Persist { id, .. } = output {
+                member.handle_persist_failed(id, now);
+            }
+        }
+        assert!(member.poll_timeout().unwrap() > now.instant);
+    }
+}
+
 #[test]
 fn an_old_key_that_decides_an_old_epoch_again_is_shown_and_stops_nobody() {
     let (mut chain, [first, second, third]) = three();
@@ -81,6 +96,7 @@ fn an_old_key_that_decides_an_old_epoch_again_is_shown_and_stops_nobody() {
         .handle_message(first.id(), links.clone(), now)
         .unwrap();
     assert!(stopped.fork().is_some());
+    assert_rests(&mut stopped, now);
 
     let leave = Change::Leave(Leave::sign(&*first, &chain.membership().place()));
     let next = link(&chain, leave, &[&first, &second, &third]);
@@ -175,4 +191,8 @@ fn a_disk_that_stays_full_is_asked_for_no_more_and_more() {
         most <= 4,
         "{most} writes at once after a quarter of an hour"
     );
+    member.handle_lost(third.id(), now);
+    member.handle_dead(third.id(), now);
+    member.handle_met(third.id(), now);
+    assert_rests(&mut member, now);
 }
