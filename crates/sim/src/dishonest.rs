@@ -1,0 +1,1 @@
+//! Participants that lie, one file each.
