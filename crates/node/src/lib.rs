@@ -47,6 +47,7 @@ pub mod config;
 mod error;
 pub mod event;
 mod identity;
+pub mod limits;
 mod node;
 pub mod protocol;
 pub mod roles;

@@ -12,8 +12,9 @@ use tokio::task::AbortHandle;
 use crate::builder::{BootstrapKind, Builder, MemberKind, PeerKind, SeedKind};
 use crate::config::{Admission, Discovery, SeedList};
 use crate::event::{Event, MemberInfo};
+use crate::limits::REQUESTS_MAX;
 use crate::roles::{Reply, Request, RequestError, Role};
-use crate::runtime::{self, Asked, REQUESTS_MAX, Resources};
+use crate::runtime::{self, Asked, Resources};
 
 /// How many events may wait for a slow listener before the oldest are dropped and it is told so.
 const EVENTS_MAX: usize = 4096;

@@ -25,26 +25,15 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tracing::{debug, trace};
 
 use crate::event::Event;
+use crate::limits::{INBOX_BYTES_MAX, LAST_WORDS_MAX, PING_AFTER, UNPROVEN_MAX};
 use crate::roles::{
     ConnId, DialError, DialId, Frame, Output, Reply, Request, RequestId, Role, WriteId,
 };
 use crate::store::Writer;
-use crate::transport::connection::{Connection, INBOX_BYTES_MAX, Incoming};
+use crate::transport::connection::{Connection, Incoming};
 use crate::transport::dial::{self, Secured};
 use crate::transport::ping::ping;
 use crate::transport::tls::TlsConfig;
-
-/// How many accepted connections may be before their hello; more are dropped at once.
-const UNPROVEN_MAX: usize = 256;
-
-/// How long a node has to accept a probe before its host is pinged.
-const PING_AFTER: Duration = Duration::from_millis(100);
-
-/// How long the node may take to send its last words.
-const LAST_WORDS_MAX: Duration = Duration::from_secs(3);
-
-/// How many requests of the application may wait.
-pub(crate) const REQUESTS_MAX: usize = 256;
 
 /// A request and where its answer goes.
 pub(crate) type Asked = (Request, oneshot::Sender<Reply>);

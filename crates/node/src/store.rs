@@ -21,6 +21,7 @@ use redb::{
 };
 
 pub use member::{MemberStored, RestoredMember};
+pub use redb::{BackendError, StorageBackend};
 pub use seed::{Restored, SeedStored};
 
 use crate::roles::WriteId;
@@ -161,7 +162,32 @@ impl Store {
         if !path.exists() {
             Self::create(path, kind)?;
         }
-        let mut database = Database::open(path).map_err(|error| open_error(path, error))?;
+        let database = Database::open(path).map_err(|error| open_error(path, error))?;
+        Self::check_and_read(database, path, kind)
+    }
+
+    /// Opens a store on any storage, in place of a file: that of a simulator, say. Storage of no length becomes a new
+    /// store.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); the storage is named `<storage>`.
+    pub fn open_on(storage: impl StorageBackend, kind: Kind) -> Result<(Self, Held), StoreError> {
+        let path = Path::new("<storage>");
+        let len = storage.len().map_err(|error| io_error(path, &error))?;
+        let database = Database::builder()
+            .create_with_backend(storage)
+            .map_err(|error| open_error(path, error))?;
+        if len == 0 {
+            write_meta(&database, kind).map_err(|error| io_error(path, &*error))?;
+        }
+        Self::check_and_read(database, path, kind)
+    }
+
+    fn check_and_read(
+        mut database: Database,
+        path: &Path,
+        kind: Kind,
+    ) -> Result<(Self, Held), StoreError> {
         // Checksums tell a page that was changed behind the database's back before anything is read from it.
         database
             .check_integrity()
@@ -189,10 +215,7 @@ impl Store {
             _ => {}
         }
         let database = Database::create(&fresh).map_err(|error| open_error(&fresh, error))?;
-        write_meta(&database, kind).map_err(|error| StoreError::Io {
-            path: fresh.clone(),
-            reason: error.to_string(),
-        })?;
+        write_meta(&database, kind).map_err(|error| io_error(&fresh, &*error))?;
         drop(database);
         std::fs::rename(&fresh, path).map_err(|error| io_error(path, &error))
     }
@@ -230,7 +253,11 @@ impl Store {
         }
     }
 
-    fn write<'a>(
+    /// Makes a batch durable, all of it or nothing.
+    ///
+    /// # Errors
+    /// When the database cannot; whether the batch is kept shows when the store is opened again.
+    pub fn write<'a>(
         &self,
         batch: impl Iterator<Item = &'a Stored>,
     ) -> Result<(), Box<dyn std::error::Error>> {
@@ -376,7 +403,7 @@ fn damaged(path: &Path, reason: &(impl ToString + ?Sized)) -> StoreError {
     }
 }
 
-fn io_error(path: &Path, error: &io::Error) -> StoreError {
+fn io_error(path: &Path, error: &(impl ToString + ?Sized)) -> StoreError {
     StoreError::Io {
         path: path.to_owned(),
         reason: error.to_string(),

@@ -3,7 +3,6 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -16,23 +15,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 use tokio_util::codec::{FramedRead, FramedWrite};
 
+use crate::limits::{FLUSH_MAX, FRAME_COST, QUEUE_BYTES_MAX, WRITE_MAX};
 use crate::protocol::{FRAME_LEN_MAX, HELLO_LEN_MAX, Message};
 use crate::roles::{ConnId, Frame};
-
-/// How many bytes may wait for one connection; over that it is too slow and is closed.
-const QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// How many bytes of frames may wait for the role, over all connections: readers wait for room.
-pub(crate) const INBOX_BYTES_MAX: usize = 32 * 1024 * 1024;
-
-/// A frame counts for at least this much in the bounds above: what it costs to hold it.
-const FRAME_COST: usize = 256;
-
-/// How long a closing connection may take to send what is queued.
-const FLUSH_MAX: Duration = Duration::from_secs(2);
-
-/// How long one write may take before the connection counts as stuck.
-const WRITE_MAX: Duration = Duration::from_secs(30);
 
 /// What a connection's tasks tell the runtime.
 #[derive(Debug)]

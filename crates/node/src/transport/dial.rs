@@ -1,18 +1,13 @@
 //! Dialling: endpoints in order, names resolved each time, TLS, and the right key at the other end.
 
-use std::time::Duration;
-
 use quorate_consensus::NodeId;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::tls::{self, TlsConfig};
+use crate::limits::{CONNECT_MAX, HANDSHAKE_MAX};
 use crate::roles::DialError;
-
-/// How long one address may take to accept a connection, and then to finish the handshake.
-const CONNECT_MAX: Duration = Duration::from_secs(3);
-pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 
 /// `EMFILE` and `ENFILE`, for which the standard library has no kind.
 const TOO_MANY_FILES: i32 = 24;
