@@ -21,7 +21,7 @@ use redb::{
 };
 
 pub use member::{MemberStored, RestoredMember};
-pub use redb::{BackendError, StorageBackend};
+pub use redb::StorageBackend;
 pub use seed::{Restored, SeedStored};
 
 use crate::roles::WriteId;

@@ -1,0 +1,184 @@
+//! What checkers and meters are told, and what they can look at.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_consensus::{Electorate, NodeId, Scheme};
+use quorate_node::roles::{Frame, Reply, Request};
+use quorate_node::store::Stored;
+use quorate_node::{Event, SeedList};
+
+use crate::host::{Host, HostId};
+use crate::network::Network;
+
+/// Something that happened, as one who sees everything knows it.
+#[derive(Debug)]
+pub enum Fact<'a> {
+    /// A process started.
+    Started(HostId),
+    /// A process ended.
+    Stopped {
+        /// Which.
+        host: HostId,
+        /// Whether by itself, having left.
+        by_itself: bool,
+    },
+    /// A node's disk was replaced by an empty one.
+    DiskLost(HostId),
+    /// A node told its application something.
+    Told {
+        /// Which.
+        host: HostId,
+        /// What.
+        event: &'a Event,
+    },
+    /// An application asked something of its node.
+    Asked {
+        /// Which.
+        host: HostId,
+        /// What.
+        request: &'a Request,
+    },
+    /// A node answered its application.
+    Replied {
+        /// Which.
+        host: HostId,
+        /// To what.
+        request: &'a Request,
+        /// What.
+        reply: &'a Reply,
+    },
+    /// A node hands a frame over to be sent.
+    Sent {
+        /// Which.
+        host: HostId,
+        /// To whom.
+        to: &'a [HostId],
+        /// What.
+        frame: &'a Frame,
+        /// How long, in bytes, without its header.
+        len: usize,
+    },
+    /// A frame arrived, and is about to be handled.
+    Arrived {
+        /// From whom.
+        from: HostId,
+        /// Where.
+        to: HostId,
+        /// What.
+        frame: &'a Frame,
+        /// How long, in bytes, without its header.
+        len: usize,
+    },
+    /// Something is durable from now on.
+    Durable {
+        /// Where.
+        host: HostId,
+        /// What.
+        stored: &'a Stored,
+    },
+    /// A write failed.
+    NotDurable(HostId),
+    /// A connection was closed because the other end took too little.
+    TooSlow(HostId),
+    /// A second has passed: a time to look at everything.
+    Tick,
+}
+
+/// What is true of the network, whatever its nodes believe.
+#[derive(Debug)]
+pub struct Truth {
+    /// The seeds, in a seeded network.
+    pub seeds: Option<SeedList>,
+    /// All voters with their keys, in a seeded network.
+    pub electorate: Option<Electorate>,
+    /// Checks signatures.
+    pub scheme: Arc<dyn Scheme>,
+    /// Whose key is whose. A host that became another node is here under both.
+    pub by_id: BTreeMap<NodeId, HostId>,
+    /// How many nodes lie in a way that may fork an open network.
+    pub equivocators: usize,
+}
+
+/// What checkers can look at: everything, and change nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The time since the start of the run.
+    pub now: Duration,
+    /// All hosts; a [`HostId`] is a place in this list.
+    pub hosts: &'a [Host],
+    /// The wires.
+    pub network: &'a Network,
+    /// What is true.
+    pub truth: &'a Truth,
+}
+
+impl<'a> View<'a> {
+    /// A host.
+    pub fn host(&self, id: HostId) -> &'a Host {
+        &self.hosts[id.0]
+    }
+
+    /// The host whose key this is.
+    pub fn host_of(&self, node: &NodeId) -> Option<HostId> {
+        self.truth.by_id.get(node).copied()
+    }
+
+    /// All hosts with their names.
+    pub fn all(&self) -> impl Iterator<Item = (HostId, &'a Host)> + use<'a> {
+        self.hosts
+            .iter()
+            .enumerate()
+            .map(|(index, host)| (HostId(index), host))
+    }
+
+    /// Since when whatever one host asked of the other was answered at once: both ran undisturbed, and so did the
+    /// wires between them. `None` if something is amiss now.
+    pub fn answers_since(&self, a: HostId, b: HostId) -> Option<Duration> {
+        let hosts = self.host(a).well_since?.max(self.host(b).well_since?);
+        Some(hosts.max(self.network.clear_since(a, b)?))
+    }
+
+    /// A host in words: its number, its address, whose key it has.
+    pub fn name(&self, id: HostId) -> String {
+        let host = self.host(id);
+        let liar = host
+            .setup
+            .conduct
+            .map(|conduct| format!(", {}", conduct.name()));
+        format!(
+            "{id} ({:?}{} {}, {})",
+            host.setup.kind,
+            liar.unwrap_or_default(),
+            host.address,
+            host.id().short()
+        )
+    }
+}
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which checker saw it.
+    pub checker: &'static str,
+    /// When, since the start of the run.
+    pub at: Duration,
+    /// What was seen, at which nodes, and why that must not be.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} broken at {:.6} s: {}",
+            self.checker,
+            self.at.as_secs_f64(),
+            self.what
+        )
+    }
+}
+
+impl std::error::Error for Violation {}

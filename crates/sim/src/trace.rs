@@ -1,0 +1,155 @@
+//! What happened, in order: a hash over all of it, the last of it for a failure's report, and all of it on demand.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::Write;
+use std::time::Duration;
+
+use quorate_consensus::Digest;
+use quorate_node::Event;
+use sha2::{Digest as _, Sha256};
+
+use crate::host::HostId;
+
+/// How many of the last entries are kept.
+const KEPT: usize = 60;
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// A frame was sent.
+    Sent {
+        /// By whom.
+        from: HostId,
+        /// To how many.
+        copies: usize,
+        /// What kind.
+        name: &'static str,
+        /// How long, in bytes.
+        len: usize,
+    },
+    /// A frame arrived.
+    Arrived {
+        /// From whom.
+        from: HostId,
+        /// Where.
+        to: HostId,
+        /// What kind.
+        name: &'static str,
+    },
+    /// A node told its application something.
+    Told {
+        /// Which.
+        host: HostId,
+        /// What.
+        event: Box<Event>,
+    },
+    /// The world did something to a host, or to several.
+    World(String),
+}
+
+/// The record of a run.
+pub struct Trace {
+    hasher: Sha256,
+    last: VecDeque<(Duration, Entry)>,
+    log: Option<Box<dyn Write + Send>>,
+    count: u64,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self {
+            hasher: Sha256::new(),
+            last: VecDeque::with_capacity(KEPT),
+            log: None,
+            count: 0,
+        }
+    }
+}
+
+impl Trace {
+    /// Also writes every entry as a line.
+    pub fn log_to(&mut self, log: Box<dyn Write + Send>) {
+        self.log = Some(log);
+    }
+
+    /// Something happened. `detail` is hashed with it: a frame's bytes, say.
+    pub fn note(&mut self, at: Duration, entry: Entry, detail: &[u8]) {
+        self.count += 1;
+        let mut head = [0_u8; 26];
+        head[..8].copy_from_slice(
+            &u64::try_from(at.as_nanos())
+                .unwrap_or(u64::MAX)
+                .to_le_bytes(),
+        );
+        let (tag, a, b) = match &entry {
+            Entry::Sent { from, len, .. } => (0, from.0, *len),
+            Entry::Arrived { from, to, .. } => (1, from.0, to.0),
+            Entry::Told { host, .. } => (2, host.0, 0),
+            Entry::World(_) => (3, 0, 0),
+        };
+        head[8] = tag;
+        head[9..17].copy_from_slice(&(a as u64).to_le_bytes());
+        head[17..25].copy_from_slice(&(b as u64).to_le_bytes());
+        self.hasher.update(head);
+        match &entry {
+            Entry::Told { event, .. } => self.hasher.update(event.to_string()),
+            Entry::World(what) => self.hasher.update(what),
+            _ => self.hasher.update(detail),
+        }
+        if let Some(log) = &mut self.log {
+            // A log that cannot be written is no reason to end the run: its outcome is still printed.
+            let _written = writeln!(log, "{}", Line(at, &entry));
+        }
+        if self.last.len() == KEPT {
+            self.last.pop_front();
+        }
+        self.last.push_back((at, entry));
+    }
+
+    /// The hash of everything so far.
+    pub fn hash(&self) -> Digest {
+        Digest::new(self.hasher.clone().finalize().into())
+    }
+
+    /// How many entries there were.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The last entries, a line each.
+    pub fn last(&self) -> Vec<String> {
+        self.last
+            .iter()
+            .map(|(at, entry)| Line(*at, entry).to_string())
+            .collect()
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trace of {} entries", self.count)
+    }
+}
+
+struct Line<'a>(Duration, &'a Entry);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(at, entry) = self;
+        write!(f, "{:>11.6} ", at.as_secs_f64())?;
+        match entry {
+            Entry::Sent {
+                from,
+                copies,
+                name,
+                len,
+            } => {
+                write!(f, "{from} sends {name} to {copies} ({len} bytes)")
+            }
+            Entry::Arrived { from, to, name } => write!(f, "{to} gets {name} from {from}"),
+            Entry::Told { host, event } => write!(f, "{host}: {event}"),
+            Entry::World(what) => f.write_str(what),
+        }
+    }
+}
