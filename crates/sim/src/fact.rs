@@ -1,6 +1,6 @@
 //! What checkers and meters are told, and what they can look at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,8 +81,20 @@ pub enum Fact<'a> {
     },
     /// A write failed.
     NotDurable(HostId),
+    /// A write was cut short, or failed: whether it is on the disk shows at the next start.
+    MayBeDurable {
+        /// Where.
+        host: HostId,
+        /// What.
+        stored: &'a Stored,
+    },
     /// A connection was closed because the other end took too little.
-    TooSlow(HostId),
+    TooSlow {
+        /// Who closed it.
+        host: HostId,
+        /// Who took too little.
+        to: HostId,
+    },
     /// A second has passed: a time to look at everything.
     Tick,
 }
@@ -100,6 +112,10 @@ pub struct Truth {
     pub by_id: BTreeMap<NodeId, HostId>,
     /// How many nodes lie in a way that may fork an open network.
     pub equivocators: usize,
+    /// Hosts that never come back.
+    pub gone: BTreeSet<HostId>,
+    /// Candidates that somebody denies, and who stay out.
+    pub unwanted: BTreeSet<HostId>,
 }
 
 /// What checkers can look at: everything, and change nothing.

@@ -9,7 +9,7 @@ mod starting;
 mod wires;
 mod writing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,6 +99,8 @@ impl World {
                 scheme,
                 by_id: BTreeMap::new(),
                 equivocators: 0,
+                gone: BTreeSet::new(),
+                unwanted: BTreeSet::new(),
             },
             trace: Trace::default(),
             checkers: Vec::new(),
