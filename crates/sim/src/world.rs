@@ -9,7 +9,7 @@ mod starting;
 mod wires;
 mod writing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,6 +98,7 @@ impl World {
                 electorate: None,
                 scheme,
                 by_id: BTreeMap::new(),
+                gone: BTreeSet::new(),
                 equivocators: 0,
             },
             trace: Trace::default(),
