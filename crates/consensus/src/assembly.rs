@@ -505,6 +505,9 @@ impl Assembly {
 
     fn tell_evidence(&mut self, evidence: Evidence) {
         let suspects = evidence.suspects();
+        if planted!(EvidenceSwallowed) {
+            return;
+        }
         if suspects.iter().any(|suspect| !self.told.contains(suspect)) {
             self.told.extend(suspects);
             self.push(Output::Evidence(Box::new(evidence)));

@@ -8,6 +8,8 @@ mod certificate;
 mod council;
 #[cfg(test)]
 mod net;
+#[cfg(all(test, feature = "planted"))]
+mod planted;
 #[cfg(test)]
 mod roster;
 #[cfg(test)]
