@@ -8,7 +8,8 @@ mod certificate;
 mod council;
 #[cfg(test)]
 mod net;
-#[cfg(all(test, feature = "planted"))]
+#[cfg(test)]
+#[cfg(feature = "planted")]
 mod planted;
 #[cfg(test)]
 mod roster;

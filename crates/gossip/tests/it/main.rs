@@ -14,7 +14,8 @@ mod delivery;
 mod inquiry;
 #[cfg(test)]
 mod panel;
-#[cfg(all(test, feature = "planted"))]
+#[cfg(test)]
+#[cfg(feature = "planted")]
 mod planted;
 #[cfg(test)]
 mod publishing;

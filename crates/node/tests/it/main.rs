@@ -22,7 +22,8 @@ mod net;
 mod open;
 #[cfg(test)]
 mod passports;
-#[cfg(all(test, feature = "planted"))]
+#[cfg(test)]
+#[cfg(feature = "planted")]
 mod planted;
 #[cfg(test)]
 mod raw;

@@ -62,11 +62,12 @@ impl<R: Role> Stage<R> {
                     }
                     self.role.handle_written(write, Ok(()), self.now);
                 }
-                Output::Send { to, frame } => {
-                    if let Frame::Message(Message::Goodbye(goodbye)) = frame {
-                        self.goodbyes
-                            .extend(to.iter().map(|conn| (*conn, goodbye.clone())));
-                    }
+                Output::Send {
+                    to,
+                    frame: Frame::Message(Message::Goodbye(goodbye)),
+                } => {
+                    let goodbyes = to.iter().map(|conn| (*conn, goodbye.clone()));
+                    self.goodbyes.extend(goodbyes);
                 }
                 Output::Close(conn) => {
                     self.conns.remove(&conn);
