@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_consensus::{
-    Certificate, Choice, Ed25519, Ed25519Key, Electorate, NetworkId, NodeId, Proof, Proposal, QuorumRule, Record, Scheme,
-    Seat, Signer, Unproven, Vote,
+    Certificate, Choice, Ed25519, Ed25519Key, Electorate, NetworkId, NodeId, Proof, Proposal,
+    QuorumRule, Record, Scheme, Seat, Signer, Unproven, Vote,
 };
 use quorate_node::protocol::RoleKind;
 use quorate_node::{Admission, Discovery, Options as NodeOptions, SeedList};
@@ -61,7 +61,11 @@ pub(crate) fn key(signatures: Signatures, rng: &mut ChaCha8Rng) -> Arc<dyn Signe
 ///
 /// # Errors
 /// When the options cannot be met.
-pub(crate) fn assemble(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<Cast, String> {
+pub(crate) fn assemble(
+    world: &mut World,
+    options: &Options,
+    rng: &mut ChaCha8Rng,
+) -> Result<Cast, String> {
     match options.network {
         NetworkKind::Seeded => seeded(world, options, rng),
         NetworkKind::Open => open(world, options, rng),
@@ -69,27 +73,37 @@ pub(crate) fn assemble(world: &mut World, options: &Options, rng: &mut ChaCha8Rn
 }
 
 fn seeded(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<Cast, String> {
-    let addresses: Vec<String> = (0..options.seeds).map(|index| format!("10.255.0.{}:5010", index + 1)).collect();
-    let lines = addresses.iter().map(|address| address.replace(':', ",") + "\n");
+    let addresses: Vec<String> = (0..options.seeds)
+        .map(|index| format!("10.255.0.{}:5010", index + 1))
+        .collect();
+    let lines = addresses
+        .iter()
+        .map(|address| address.replace(':', ",") + "\n");
     let seeds = SeedList::parse(&lines.collect::<String>()).map_err(|error| error.to_string())?;
     let mut liars = Liars::new(options);
     let mut cast = Cast::default();
     for address in addresses {
         let setup = setup(Kind::Seed, liars.next(RoleKind::Seed), options);
-        cast.servers.push(world.add(address, key(options.signatures, rng), setup));
+        cast.servers
+            .push(world.add(address, key(options.signatures, rng), setup));
     }
     let mut electorate = seeds.electorate().map_err(|error| error.to_string())?;
     for id in &cast.servers {
         let host = world.host(*id);
-        let seat = seeds.position(&host.address).ok_or("a seed without a line")?;
-        electorate.bind(seat, host.id()).map_err(|error| error.to_string())?;
+        let seat = seeds
+            .position(&host.address)
+            .ok_or("a seed without a line")?;
+        electorate
+            .bind(seat, host.id())
+            .map_err(|error| error.to_string())?;
     }
     let truth = world.truth_mut();
     truth.seeds = Some(seeds);
     truth.electorate = Some(electorate);
     for index in 0..options.nodes {
         let setup = setup(Kind::Peer, liars.next(RoleKind::Peer), options);
-        cast.nodes.push(world.add(address_of(index), key(options.signatures, rng), setup));
+        cast.nodes
+            .push(world.add(address_of(index), key(options.signatures, rng), setup));
     }
     liars.check()?;
     for id in cast.nodes.clone() {
@@ -105,12 +119,20 @@ fn open(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<Ca
     let mut cast = Cast::default();
     let bootstrap = "10.255.0.1:4999".to_owned();
     let mut liars = Liars::new(options);
-    cast.servers.push(world.add(bootstrap.clone(), key(options.signatures, rng), setup(Kind::Bootstrap, None, options)));
+    cast.servers.push(world.add(
+        bootstrap.clone(),
+        key(options.signatures, rng),
+        setup(Kind::Bootstrap, None, options),
+    ));
     // How long a silent member is waited for, the same for all.
     let silent_after = rng.span(Duration::from_secs(4), Duration::from_secs(15));
     for index in 0..options.nodes {
         // The first is honest: it founds.
-        let conduct = if index == 0 { None } else { liars.next(RoleKind::Member) };
+        let conduct = if index == 0 {
+            None
+        } else {
+            liars.next(RoleKind::Member)
+        };
         let mut setup = setup(Kind::Member, conduct, options);
         setup.options.silent_after = silent_after;
         setup.discovery = Discovery {
@@ -119,11 +141,20 @@ fn open(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<Ca
             join: (0..index.min(KNOWN)).map(address_of).collect(),
             found: false,
         };
-        setup.admission = if rng.one_in(3) { Admission::ask() } else { Admission::allow_all() };
-        cast.nodes.push(world.add(address_of(index), key(options.signatures, rng), setup));
+        setup.admission = if rng.one_in(3) {
+            Admission::ask()
+        } else {
+            Admission::allow_all()
+        };
+        cast.nodes
+            .push(world.add(address_of(index), key(options.signatures, rng), setup));
     }
     liars.check()?;
-    world.truth_mut().equivocators = options.liars.iter().filter(|conduct| conduct.equivocates()).count();
+    world.truth_mut().equivocators = options
+        .liars
+        .iter()
+        .filter(|conduct| conduct.equivocates())
+        .count();
     Ok(cast)
 }
 
@@ -142,7 +173,12 @@ fn setup(kind: Kind, conduct: Option<Conduct>, options: &Options) -> Setup {
 }
 
 fn address_of(index: usize) -> String {
-    format!("10.{}.{}.{}:5000", index / 65_536, index / 256 % 256, index % 256)
+    format!(
+        "10.{}.{}.{}:5000",
+        index / 65_536,
+        index / 256 % 256,
+        index % 256
+    )
 }
 
 /// Hands out the liars to the roles that they play.
@@ -161,7 +197,10 @@ impl Liars {
     fn check(&self) -> Result<(), String> {
         match self.0.first() {
             None => Ok(()),
-            Some(conduct) => Err(format!("nobody is left to play the {conduct}: it is a {:?}", conduct.role())),
+            Some(conduct) => Err(format!(
+                "nobody is left to play the {conduct}: it is a {:?}",
+                conduct.role()
+            )),
         }
     }
 }
@@ -174,12 +213,27 @@ fn foreign_admission(world: &World, cast: &Cast, id: HostId) -> Result<Proof, St
         name: world.host(*seed).address.clone(),
         voter: Some(world.host(*seed).id()),
     });
-    let electorate = Electorate::new(FOREIGN, 0, QuorumRule::Majority, seats).map_err(|error| text(&error))?;
+    let electorate =
+        Electorate::new(FOREIGN, 0, QuorumRule::Majority, seats).map_err(|error| text(&error))?;
     let opened_ms = host.clock.now(Duration::ZERO).unix_ms;
-    let record = Record::sign(&*host.signer, FOREIGN, vec![host.address.clone()], 1, 1, opened_ms).map_err(|error| text(&error))?;
+    let record = Record::sign(
+        &*host.signer,
+        FOREIGN,
+        vec![host.address.clone()],
+        1,
+        1,
+        opened_ms,
+    )
+    .map_err(|error| text(&error))?;
     let proposal = Proposal::Admit(record);
     let votes = cast.servers.iter().map(|seed| {
-        let vote = Vote::cast(&*world.host(*seed).signer, &electorate, proposal.id(), Choice::Yes, "");
+        let vote = Vote::cast(
+            &*world.host(*seed).signer,
+            &electorate,
+            proposal.id(),
+            Choice::Yes,
+            "",
+        );
         (vote.voter, vote.signature)
     });
     Ok(Proof::Admission(Certificate {

@@ -168,6 +168,11 @@ impl Conduct {
         }
     }
 
+    /// Whether it may fork an open network: it signs statements that contradict each other.
+    pub const fn equivocates(self) -> bool {
+        matches!(self, Self::Equivocator)
+    }
+
     /// Makes a liar of an honest role, which was built as for anybody else and not polled yet.
     pub fn corrupt(self, honest: Box<dyn Role>, means: Means, now: Now) -> Box<dyn Role> {
         let hands = Hands::new(means, self.role(), now);

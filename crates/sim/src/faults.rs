@@ -76,16 +76,32 @@ pub(crate) fn strike(fault: FaultKind, stage: &mut Stage<'_>) -> Option<(Duratio
 impl Stage<'_> {
     /// Somebody who runs, a server once in four times: there are few, and more depends on them.
     fn victim(&mut self) -> Option<HostId> {
-        let of = if self.rng.one_in(4) { &self.cast.servers } else { &self.cast.nodes };
-        let running: Vec<HostId> = of.iter().copied().filter(|id| self.world.host(*id).is_running()).collect();
+        let of = if self.rng.one_in(4) {
+            &self.cast.servers
+        } else {
+            &self.cast.nodes
+        };
+        let running: Vec<HostId> = of
+            .iter()
+            .copied()
+            .filter(|id| self.world.host(*id).is_running())
+            .collect();
         self.rng.pick(&running).copied()
     }
 
     /// Some of all hosts: one, a few, or half.
     fn some(&mut self) -> BTreeSet<HostId> {
-        let all: Vec<HostId> = self.cast.servers.iter().chain(&self.cast.nodes).copied().collect();
+        let all: Vec<HostId> = self
+            .cast
+            .servers
+            .iter()
+            .chain(&self.cast.nodes)
+            .copied()
+            .collect();
         let one_in = *self.rng.pick(&[2, 2, 4, 10]).unwrap_or(&2);
-        all.into_iter().filter(|_| self.rng.one_in(one_in)).collect()
+        all.into_iter()
+            .filter(|_| self.rng.one_in(one_in))
+            .collect()
     }
 
     fn others(&self, than: &BTreeSet<HostId>) -> BTreeSet<HostId> {

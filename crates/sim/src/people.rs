@@ -29,7 +29,13 @@ pub(crate) enum Deed {
 }
 
 /// What comes of what an application was told, and after how long.
-pub(crate) fn react(world: &World, host: HostId, event: &Event, seed: u64, rng: &mut ChaCha8Rng) -> Option<(Duration, Deed)> {
+pub(crate) fn react(
+    world: &World,
+    host: HostId,
+    event: &Event,
+    seed: u64,
+    rng: &mut ChaCha8Rng,
+) -> Option<(Duration, Deed)> {
     match event {
         Event::JoinRequest { candidate, record } => {
             // Whether a candidate is disliked, and by whom, is the candidate's fate; asked again, people relent.
@@ -38,11 +44,16 @@ pub(crate) fn react(world: &World, host: HostId, event: &Event, seed: u64, rng: 
             let fate = mix(seed, u64::from_le_bytes(head));
             let nodes = world.host_count() as u64;
             let is_first = record.attempt <= 1;
-            let is_denied = is_first && fate.is_multiple_of(DENIED_ONE_IN) && fate / DENIED_ONE_IN % nodes == host.0 as u64;
+            let is_denied = is_first
+                && fate.is_multiple_of(DENIED_ONE_IN)
+                && fate / DENIED_ONE_IN % nodes == host.0 as u64;
             let span = rng.span(Duration::from_millis(50), Duration::from_millis(900));
             Some((span, Deed::Answer(host, candidate.id, !is_denied)))
         }
-        Event::JoinRefused { .. } => Some((rng.span(Duration::from_secs(1), Duration::from_secs(3)), Deed::AskAgain(host))),
+        Event::JoinRefused { .. } => Some((
+            rng.span(Duration::from_secs(1), Duration::from_secs(3)),
+            Deed::AskAgain(host),
+        )),
         _ => None,
     }
 }
@@ -52,7 +63,10 @@ pub(crate) fn act(world: &mut World, deed: Deed) {
     match deed {
         Deed::Answer(host, candidate, true) => world.ask(host, Request::Allow(candidate)),
         Deed::Answer(host, candidate, false) => {
-            world.ask(host, Request::Deny(candidate, "I do not know you".to_owned()));
+            world.ask(
+                host,
+                Request::Deny(candidate, "I do not know you".to_owned()),
+            );
         }
         Deed::AskAgain(host) => world.ask(host, Request::JoinAgain),
     }
@@ -60,7 +74,11 @@ pub(crate) fn act(world: &mut World, deed: Deed) {
 
 /// One of these says something.
 pub(crate) fn speak(world: &mut World, of: &[HostId], rng: &mut ChaCha8Rng) {
-    let running: Vec<HostId> = of.iter().copied().filter(|id| world.host(*id).is_running()).collect();
+    let running: Vec<HostId> = of
+        .iter()
+        .copied()
+        .filter(|id| world.host(*id).is_running())
+        .collect();
     if let Some(host) = rng.pick(&running).copied() {
         say(world, host, rng);
     }

@@ -100,7 +100,11 @@ struct Run<'a> {
 }
 
 /// Runs a network. `log` gets a line for everything that happens; `watch` is called now and then.
-pub fn run(options: &Options, log: Option<Box<dyn Write + Send>>, watch: &mut dyn FnMut(Progress)) -> Outcome {
+pub fn run(
+    options: &Options,
+    log: Option<Box<dyn Write + Send>>,
+    watch: &mut dyn FnMut(Progress),
+) -> Outcome {
     let mut rng = ChaCha8Rng::seed_from_u64(mix(options.seed, 3));
     let calm = weather(&mut rng);
     let mut world = World::new(options.seed, calm, cast::scheme(options.signatures));
@@ -144,7 +148,14 @@ pub fn run(options: &Options, log: Option<Box<dyn Write + Send>>, watch: &mut dy
 
 fn weather(rng: &mut ChaCha8Rng) -> Weather {
     let ms = Duration::from_millis;
-    let latency = *rng.pick(&[(ms(0), ms(1)), (ms(1), ms(10)), (ms(5), ms(60)), (ms(10), ms(120))]).unwrap_or(&(ms(1), ms(2)));
+    let latency = *rng
+        .pick(&[
+            (ms(0), ms(1)),
+            (ms(1), ms(10)),
+            (ms(5), ms(60)),
+            (ms(10), ms(120)),
+        ])
+        .unwrap_or(&(ms(1), ms(2)));
     Weather {
         latency,
         jitter_percent: rng.random_range(0..100),
@@ -163,9 +174,10 @@ impl Run<'_> {
         }
         self.heal();
         self.settle(SETTLE_MAX, watch)?;
-        self.world.tell("all is well; a few say something".to_owned());
+        self.world
+            .tell("all is well; a few say something".to_owned());
         for _ in 0..3 {
-            people::speak(&mut self.world, &self.honest(), &mut self.rng);
+            self.speak();
         }
         self.settle(HEARD_MAX, watch)
     }
@@ -177,7 +189,8 @@ impl Run<'_> {
         for server in self.cast.servers.clone() {
             self.cues.push(Duration::ZERO, Cue::Start(server));
         }
-        let kills = self.options.faults.contains(&FaultKind::Crash) || self.options.faults.contains(&FaultKind::PowerLoss);
+        let kills = self.options.faults.contains(&FaultKind::Crash)
+            || self.options.faults.contains(&FaultKind::PowerLoss);
         for (index, node) in self.cast.nodes.clone().into_iter().enumerate() {
             let at = match index {
                 // The first of an open network founds it.
@@ -193,7 +206,8 @@ impl Run<'_> {
                 let at = self.rng.span(end / 4, end);
                 self.cues.push(at, Cue::Leave(node));
                 if self.rng.one_in(2) {
-                    self.cues.push(at + self.rng.span(second, second * 20), Cue::Start(node));
+                    self.cues
+                        .push(at + self.rng.span(second, second * 20), Cue::Start(node));
                 }
             }
         }
@@ -233,7 +247,9 @@ impl Run<'_> {
             }
             _ => {}
         }
-        if let Some((span, deed)) = people::react(&self.world, host, event, self.options.seed, &mut self.rng) {
+        if let Some((span, deed)) =
+            people::react(&self.world, host, event, self.options.seed, &mut self.rng)
+        {
             self.cues.push(self.world.now() + span, Cue::Deed(deed));
         }
     }
@@ -248,7 +264,7 @@ impl Run<'_> {
             }
             Cue::Deed(deed) => people::act(&mut self.world, deed),
             Cue::Speak => {
-                people::speak(&mut self.world, &self.honest(), &mut self.rng);
+                self.speak();
                 let pause = self.rng.wait(Duration::from_millis(600));
                 if now < self.options.duration {
                     self.cues.push(now + pause, Cue::Speak);
@@ -267,13 +283,17 @@ impl Run<'_> {
 
     /// A node dies for good, if the network can go on without it.
     fn vanish(&mut self, host: HostId) {
-        let mut stage = self.stage();
+        let stage = self.stage();
         let is_open = stage.options.network == NetworkKind::Open;
         if is_open && !stage.can_lose_one() {
             return;
         }
         stage.cast.gone.insert(host);
-        let death = if stage.rng.one_in(2) { Death::Killed } else { Death::PowerLost };
+        let death = if stage.rng.one_in(2) {
+            Death::Killed
+        } else {
+            Death::PowerLost
+        };
         self.world.kill(host, death);
     }
 
@@ -325,7 +345,9 @@ impl Run<'_> {
     fn heal(&mut self) {
         self.world.tell("faults stop".to_owned());
         let now = self.world.now();
-        let planned: Vec<Cue> = std::iter::from_fn(|| self.cues.pop_by(Duration::MAX)).map(|(_, cue)| cue).collect();
+        let planned: Vec<Cue> = std::iter::from_fn(|| self.cues.pop_by(Duration::MAX))
+            .map(|(_, cue)| cue)
+            .collect();
         let mut remedies = Vec::new();
         for cue in planned {
             match cue {
@@ -356,18 +378,34 @@ impl Run<'_> {
         }
     }
 
+    fn speak(&mut self) {
+        let honest = self.honest();
+        people::speak(&mut self.world, &honest, &mut self.rng);
+    }
+
     fn honest(&self) -> Vec<HostId> {
-        self.cast.nodes.iter().copied().filter(|id| self.world.host(*id).is_honest()).collect()
+        self.cast
+            .nodes
+            .iter()
+            .copied()
+            .filter(|id| self.world.host(*id).is_honest())
+            .collect()
     }
 
     fn progress(&self) -> Progress {
-        let running = self.cast.nodes.iter().filter(|id| self.world.host(**id).is_running());
+        let running = self
+            .cast
+            .nodes
+            .iter()
+            .filter(|id| self.world.host(**id).is_running());
         Progress {
             now: self.world.now(),
             faults_end: self.options.duration,
             steps: self.world.steps,
             running: running.clone().count(),
-            joined: running.filter(|id| self.joined.get(id) == Some(&true)).count(),
+            joined: running
+                .filter(|id| self.joined.get(id) == Some(&true))
+                .count(),
         }
     }
 }

@@ -9,5 +9,8 @@ pub(super) fn strike(stage: &mut Stage<'_>) -> Option<(Duration, Remedy)> {
     let victim = stage.victim()?;
     stage.world.tell(format!("the disk of {victim} fails"));
     stage.world.host_mut(victim).disk.set_failing(true);
-    Some((stage.rng.span(seconds(1), seconds(20)), Remedy::Repair(victim)))
+    Some((
+        stage.rng.span(seconds(1), seconds(20)),
+        Remedy::Repair(victim),
+    ))
 }

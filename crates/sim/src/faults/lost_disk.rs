@@ -20,7 +20,8 @@ pub(super) fn strike(stage: &mut Stage<'_>) -> Option<(Duration, Remedy)> {
     let back = stage.rng.span(seconds(1), seconds(10));
     match stage.options.network {
         NetworkKind::Seeded => {
-            let lost = |id: &&HostId| !stage.world.host(**id).is_honest() || stage.cast.lost.contains(id);
+            let lost =
+                |id: &&HostId| !stage.world.host(**id).is_honest() || stage.cast.lost.contains(id);
             let spoiled = stage.cast.servers.iter().filter(lost).count();
             let count = stage.cast.servers.len();
             let victim = *stage.rng.pick(&stage.cast.servers)?;
@@ -51,8 +52,15 @@ pub(super) fn strike(stage: &mut Stage<'_>) -> Option<(Duration, Remedy)> {
 impl Stage<'_> {
     /// Whether an open network goes on without one more of those who were ever in it.
     pub(crate) fn can_lose_one(&self) -> bool {
-        let memberships = self.cast.nodes.iter().filter_map(|id| self.world.host(*id).process.as_ref()?.chain());
-        let members = memberships.map(|chain| chain.membership().len()).min().unwrap_or(0);
+        let memberships = self
+            .cast
+            .nodes
+            .iter()
+            .filter_map(|id| self.world.host(*id).process.as_ref()?.chain());
+        let members = memberships
+            .map(|chain| chain.membership().len())
+            .min()
+            .unwrap_or(0);
         members >= MEMBERS_MIN && (self.cast.lost.len() + self.cast.gone.len() + 1) * 4 <= members
     }
 }
