@@ -594,4 +594,15 @@ fn epochs_that_never_were_lead_nobody_astray() {
     }
     let is_evidence = |(_, event): &(usize, Event)| matches!(event, Event::Contradiction(_));
     assert!(!stage.told.iter().any(is_evidence), "it contradicts itself");
+    // Nor was anything decided on the way but that the four came in.
+    let is_undone = |(_, event): &(usize, Event)| {
+        matches!(
+            event,
+            Event::Left(_) | Event::DeadConfirmed { .. } | Event::Evicted { .. }
+        )
+    };
+    assert!(
+        !stage.told.iter().any(is_undone),
+        "a made-up link was taken in"
+    );
 }
