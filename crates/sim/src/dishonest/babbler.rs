@@ -46,11 +46,21 @@ impl Babbler {
 
 impl Deviation for Babbler {
     fn handle_opened(&mut self, conn: ConnId, _purpose: Purpose, hands: &mut Hands) {
-        babble(conn, hands);
+        if hands.now.instant < hands.means.until {
+            babble(conn, hands);
+        } else {
+            hands.close(conn);
+        }
     }
 
     fn handle_timeout(&mut self, hands: &mut Hands) {
         if !self.beat.strikes(hands) {
+            return;
+        }
+        if hands.now.instant >= hands.means.until {
+            for (conn, _) in hands.own_conns() {
+                hands.close(conn);
+            }
             return;
         }
         // On its own connections far more often than on the honest role's, which would never come to anything.

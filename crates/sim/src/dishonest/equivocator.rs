@@ -1,5 +1,6 @@
 //! A member that contradicts itself, validly signed: in one ballot it tells some members that it accepted one change, and
-//! the others that it accepted another; and of a ballot that it leads it proposes two changes, one to each side.
+//! the others that it accepted another; and of a ballot that it leads it proposes two changes, one to each side. Now and
+//! then it shows somebody both.
 //!
 //! Attacks: one chain. Expected: no admission without everyone's ALLOW all the same, since both changes are valid ones; where
 //! an epoch is decided twice, those who see it hold evidence that names the liar, and decide nothing more.
@@ -19,6 +20,12 @@ use super::tampering::{Deviation, Hands};
 
 /// Of how many ballots is remembered what the other side was told.
 const BALLOTS_MAX: usize = 64;
+
+/// Once in so many ballots the other side is shown both.
+const BOTH_ONCE_IN: u32 = 4;
+
+/// Once in so many ballots it is honest, so that its network gets somewhere.
+const HONEST_ONCE_IN: u32 = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Equivocator {
@@ -44,8 +51,7 @@ impl Equivocator {
         if self.second.len() >= BALLOTS_MAX {
             self.second.clear();
         }
-        // Now and then it is honest, so that its network gets somewhere.
-        let second = (!hands.once_in(3)).then(|| another(place, first, hands));
+        let second = (!hands.once_in(HONEST_ONCE_IN)).then(|| another(place, first, hands));
         self.second.insert(key, second.clone());
         second
     }
@@ -103,6 +109,9 @@ impl Equivocator {
         if let Some(second) = second {
             let signer = hands.means.signer.clone();
             let said = Accepted::sign(&*signer, &place, ballot, second.hash());
+            if hands.once_in(BOTH_ONCE_IN) {
+                hands.send_all(other.clone(), at(place, Statement::Accepted(accepted)));
+            }
             hands.send_all(other, at(place, Statement::Accepted(said)));
         }
     }

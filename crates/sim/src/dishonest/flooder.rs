@@ -43,6 +43,13 @@ impl Flooder {
 }
 
 impl Deviation for Flooder {
+    fn handle_opened(&mut self, conn: ConnId, _purpose: Purpose, hands: &mut Hands) {
+        // Dialled before its time was up.
+        if hands.now.instant >= hands.means.until {
+            hands.close(conn);
+        }
+    }
+
     fn handle_timeout(&mut self, hands: &mut Hands) {
         if !self.beat.strikes(hands) {
             return;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use quorate_consensus::{Proof, Signature};
 use quorate_node::protocol::{Message, Purpose, RosterMessage};
-use quorate_node::roles::{Frame, Output};
+use quorate_node::roles::{ConnId, Frame, Output};
 use rand::RngExt as _;
 
 use super::notes::admission_in;
@@ -52,10 +52,25 @@ impl Deviation for Impostor {
         }
     }
 
+    fn handle_opened(&mut self, conn: ConnId, purpose: Purpose, hands: &mut Hands) {
+        let own = hands.notes.passport().cloned();
+        if let Some(shown) = own.and_then(|own| another(&own, hands)) {
+            hands.send(conn, Message::Passport(shown));
+            // As if it had been let in.
+            if purpose == Purpose::Link {
+                hands.send(conn, Message::Welcome);
+            }
+        }
+    }
+
     fn handle_timeout(&mut self, hands: &mut Hands) {
         if !self.beat.strikes(hands) {
             return;
         }
+        for (conn, _) in hands.own_conns() {
+            hands.close(conn);
+        }
+        hands.visit();
         let Some(own) = hands.notes.passport().cloned() else {
             return;
         };

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use quorate_consensus::succession::{self, Accepted, Change, Evidence, Place, Statement};
+use quorate_consensus::succession::{self, Change, Evidence, Place, Statement};
 use quorate_consensus::{
-    Choice, Equivocation, Finding, NodeId, Proof, Proposal, Unproven, Vote, assembly, council,
+    Choice, Equivocation, Finding, NetworkId, NodeId, Proof, Proposal, Unproven, Vote, assembly,
+    council,
 };
-use quorate_gossip::{Content, Message as Gossip};
+use quorate_gossip::Message as Gossip;
 use quorate_node::protocol::{JoinMessage, Message, Purpose, RosterMessage};
 use quorate_node::roles::{Frame, Request};
 use quorate_node::{Admission, Event};
@@ -70,12 +71,22 @@ fn council_said(message: &Message) -> Option<&council::Message> {
     }
 }
 
-fn statement(message: &Message) -> Option<(u64, &Statement)> {
+/// What is said about a decision, and about which one.
+fn statement(network: NetworkId, message: &Message) -> Option<(Place, &Statement)> {
     match message {
         Message::Assembly(assembly::Message::Succession(message)) => match &**message {
             succession::Message::At {
-                epoch, statement, ..
-            } => Some((*epoch, statement)),
+                epoch,
+                head,
+                statement,
+            } => {
+                let place = Place {
+                    network,
+                    epoch: *epoch,
+                    head: *head,
+                };
+                Some((place, statement))
+            }
             succession::Message::Opinion(_) => None,
         },
         _ => None,
@@ -213,8 +224,9 @@ fn a_flooder_keeps_to_its_measure_stops_in_time_and_stops_nobody() {
     assert!((1000..=2100).contains(&most), "{most} frames in a second");
     assert!(conns.len() > 40, "{} connections", conns.len());
     stage.run(secs(10));
-    let after = stage.by(liar).filter(|(said, _)| said.at > secs(20));
-    assert!(after.count() < 100, "it goes on");
+    let after = stage.by(liar);
+    let after = after.filter(|(said, _)| said.at > secs(20) && said.at < secs(21));
+    assert!(after.count() < 50, "it goes on");
     assert_untouched(&mut stage);
     assert_heard(&mut stage);
 }
@@ -334,10 +346,15 @@ fn a_double_voter_signs_both_ways_and_the_rosters_are_equal() {
         assert_eq!(evidence.verify(&electorate, &Unproven), Ok(()));
         both += usize::from(to_one != to_other);
     }
-    assert!(both >= 5, "both ways on {both} proposals");
+    assert!(both >= 3, "both ways on {both} proposals");
     assert_untouched(&mut stage);
     assert!(!stage.members(0).contains(&stage.id(4)));
-    // Who was shown both has evidence.
+    // With a seed down, the liar's word is needed: who is shown both has evidence.
+    stage.kill(2);
+    for _ in 0..4 {
+        stage.add_seeded(None);
+    }
+    stage.run(LONG);
     let has_evidence = |(_, event): &(usize, Event)| matches!(event, Event::Equivocation(_));
     assert!(stage.told.iter().any(has_evidence));
 }
@@ -402,8 +419,9 @@ fn what_a_seed_decides_alone_is_not_decided() {
 }
 
 /// Three members, one of whom lies; who comes next is asked about.
-fn three_members(conduct: Conduct) -> (Stage, usize) {
+fn three_members(conduct: Conduct, seed: u64) -> (Stage, usize) {
     let mut stage = Stage::new(LONG);
+    stage.seed = seed;
     let liar = 1;
     for at in 0..3 {
         let admission = Admission {
@@ -418,7 +436,7 @@ fn three_members(conduct: Conduct) -> (Stage, usize) {
 
 #[test]
 fn nobody_is_in_by_forged_opinions() {
-    let (mut stage, liar) = three_members(Conduct::OpinionForger);
+    let (mut stage, liar) = three_members(Conduct::OpinionForger, 0);
     assert_eq!(stage.members(0).len(), 3);
     let newcomer = stage.add_member(Admission::ask(), None);
     let asking = stage.id(newcomer);
@@ -468,52 +486,84 @@ fn nobody_is_in_by_forged_opinions() {
     }
 }
 
-#[test]
-fn an_equivocator_signs_two_acceptances_of_one_ballot_and_leaves_evidence() {
-    let (mut stage, liar) = three_members(Conduct::Equivocator);
-    for _ in 0..3 {
-        let newcomer = stage.add_member(Admission::ask(), None);
-        stage.run(secs(2));
-        for at in 0..newcomer {
-            stage.ask(at, Request::Allow(stage.id(newcomer)));
-        }
-        stage.run(LONG);
-    }
-    let mut accepted: BTreeMap<_, BTreeMap<_, Accepted>> = BTreeMap::new();
+/// Every statement of a member that is one of two in its ballot.
+fn contradictions(stage: &Stage, liar: usize) -> (usize, usize) {
+    let network = stage.network();
+    let mut accepted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     let mut proposed: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for (_, message) in stage.by(liar) {
-        match statement(message) {
-            Some((epoch, Statement::Accepted(said))) if said.voter == stage.id(liar) => {
-                let of_ballot = accepted.entry((epoch, said.ballot)).or_default();
-                of_ballot.insert(said.change, *said);
+        match statement(network, message) {
+            Some((place, Statement::Accepted(said))) => {
+                assert!(said.is_valid(&place, &Unproven));
+                let of_ballot = accepted.entry((place, said.ballot)).or_default();
+                of_ballot.insert(said.change);
             }
-            Some((epoch, Statement::Accept { proposed: said, .. })) => {
-                let of_ballot = proposed.entry((epoch, said.ballot)).or_default();
+            Some((place, Statement::Accept { proposed: said, .. })) => {
+                assert!(said.is_valid(&place, &Unproven));
+                let of_ballot = proposed.entry((place, said.ballot)).or_default();
                 of_ballot.insert(said.change);
             }
             _ => {}
         }
     }
-    assert!(accepted.values().any(|of_ballot| of_ballot.len() > 1));
-    let shown: Vec<&Evidence> = stage
-        .told
-        .iter()
-        .filter(|(at, _)| *at != liar)
-        .filter_map(|(_, event)| match event {
-            Event::Contradiction(evidence) => Some(&**evidence),
-            _ => None,
-        })
-        .collect();
-    assert!(!shown.is_empty(), "nobody noticed");
-    for evidence in shown {
-        assert!(evidence.suspects().contains(&stage.id(liar)));
+    let both = |of: BTreeMap<_, BTreeSet<_>>| of.values().filter(|of| of.len() > 1).count();
+    (both(accepted), both(proposed))
+}
+
+#[test]
+fn an_equivocator_signs_two_acceptances_of_one_ballot_and_leaves_evidence() {
+    let (mut total, mut forks, mut noticed) = ((0, 0), 0, 0);
+    for seed in 0..8 {
+        let (mut stage, liar) = three_members(Conduct::Equivocator, seed * 100);
+        for _ in 0..2 {
+            let newcomer = stage.add_member(Admission::ask(), None);
+            stage.run(secs(2));
+            for at in 0..newcomer {
+                stage.ask(at, Request::Allow(stage.id(newcomer)));
+            }
+            stage.run(secs(10));
+        }
+        let found = contradictions(&stage, liar);
+        total = (total.0 + found.0, total.1 + found.1);
+        let shown: Vec<&Evidence> = stage
+            .told
+            .iter()
+            .filter(|(at, _)| *at != liar)
+            .filter_map(|(_, event)| match event {
+                Event::Contradiction(evidence) => Some(&**evidence),
+                _ => None,
+            })
+            .collect();
+        for evidence in &shown {
+            assert!(evidence.suspects().contains(&stage.id(liar)));
+        }
+        let is_noticed = !shown.is_empty();
+        // Who tells of two decisions of one epoch was told of both.
+        let mut heads: BTreeMap<u64, BTreeSet<_>> = BTreeMap::new();
+        for at in stage.honest() {
+            for (_, message) in stage.by(at) {
+                if let Message::Assembly(assembly::Message::Status { epoch, head }) = message {
+                    heads.entry(*epoch).or_default().insert(*head);
+                }
+            }
+        }
+        let is_forked = heads.values().any(|heads| heads.len() > 1);
+        assert!(
+            !is_forked || is_noticed,
+            "a fork without evidence, seed {seed}"
+        );
+        forks += usize::from(is_forked);
+        noticed += usize::from(is_noticed);
     }
+    assert!(total.0 > 4 && total.1 > 2, "{total:?}");
+    assert!(forks > 0 && noticed > 0, "{forks} forks, {noticed} noticed");
 }
 
 #[test]
 fn epochs_that_never_were_lead_nobody_astray() {
-    let (mut stage, liar) = three_members(Conduct::EpochInventor);
+    let (mut stage, liar) = three_members(Conduct::EpochInventor, 0);
     stage.run(secs(20));
+    let network = stage.network();
     let mut seen = [0; 3];
     let ahead = stage.members(0).len() as u64;
     for (_, message) in stage.by(liar) {
@@ -526,7 +576,8 @@ fn epochs_that_never_were_lead_nobody_astray() {
                 seen[1] += usize::from(links.iter().any(is_made_up));
             }
             message => {
-                let is_ahead = statement(message).is_some_and(|(epoch, _)| epoch > ahead);
+                let is_ahead =
+                    statement(network, message).is_some_and(|(place, _)| place.epoch > ahead);
                 seen[2] += usize::from(is_ahead);
             }
         }
@@ -543,4 +594,15 @@ fn epochs_that_never_were_lead_nobody_astray() {
     }
     let is_evidence = |(_, event): &(usize, Event)| matches!(event, Event::Contradiction(_));
     assert!(!stage.told.iter().any(is_evidence), "it contradicts itself");
+    // Nor was anything decided on the way but that the four came in.
+    let is_undone = |(_, event): &(usize, Event)| {
+        matches!(
+            event,
+            Event::Left(_) | Event::DeadConfirmed { .. } | Event::Evicted { .. }
+        )
+    };
+    assert!(
+        !stage.told.iter().any(is_undone),
+        "a made-up link was taken in"
+    );
 }

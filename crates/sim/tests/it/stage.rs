@@ -63,6 +63,8 @@ pub(crate) struct Stage {
     cancelled: BTreeSet<(usize, DialId)>,
     next: u64,
     until: Duration,
+    /// Feeds all random choices.
+    pub(crate) seed: u64,
 }
 
 impl Stage {
@@ -86,6 +88,7 @@ impl Stage {
             cancelled: BTreeSet::new(),
             next: 0,
             until,
+            seed: 0,
         }
     }
 
@@ -105,7 +108,7 @@ impl Stage {
         let at = self.actors.len();
         let id = NodeId::from(at as u64 + 1);
         let signer = Arc::new(Unproven::signer(id));
-        let (options, seed) = (Options::default(), at as u64);
+        let (options, seed) = (Options::default(), self.seed + at as u64);
         let role: Box<dyn Role> = if at < 3 {
             let restored = Restored::default();
             let seed = Seed::new(
@@ -150,7 +153,7 @@ impl Stage {
             admission,
             Options::default(),
             RestoredMember::default(),
-            at as u64,
+            self.seed + at as u64,
             self.now,
         );
         self.enter(
@@ -180,7 +183,7 @@ impl Stage {
                     seeds,
                     format: Format::default(),
                     foreign: Some(foreign(id)),
-                    seed: at as u64,
+                    seed: self.seed + at as u64,
                     until: self.start + self.until,
                 };
                 conduct.corrupt(honest, means, self.now)
@@ -239,6 +242,15 @@ impl Stage {
             Frame::Message(message) if said.from == from => Some((said, message)),
             _ => None,
         })
+    }
+
+    /// The open network that was founded.
+    pub(crate) fn network(&self) -> NetworkId {
+        let founded = self.told.iter().find_map(|(_, event)| match event {
+            Event::Founded { network, .. } => Some(*network),
+            _ => None,
+        });
+        founded.expect("a network")
     }
 
     /// How often honest actors sent somebody away for breaking the protocol.
