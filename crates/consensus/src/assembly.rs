@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rand::SeedableRng as _;
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 pub use config::Config;
@@ -373,7 +373,13 @@ impl Assembly {
             let met: Vec<NodeId> = self.met.iter().copied().collect();
             self.tell_status(met.clone());
             if self.fork.is_none() && !self.gate.is_failing() && self.core.is_deciding() {
-                met.into_iter().for_each(|node| self.core.handle_met(node));
+                // To each what is this member's own, and to one at a time what others said: everybody telling everything
+                // to everybody would be as many messages as the cube of their number.
+                if !met.is_empty() {
+                    let one = met[self.rng.random_range(0..met.len())];
+                    self.core.handle_met(one);
+                }
+                met.into_iter().for_each(|node| self.core.repeat_to(node));
             }
         }
         if self.gate.retry_is_due(now.instant) {
@@ -505,6 +511,9 @@ impl Assembly {
 
     fn tell_evidence(&mut self, evidence: Evidence) {
         let suspects = evidence.suspects();
+        if planted!(EvidenceSwallowed) {
+            return;
+        }
         if suspects.iter().any(|suspect| !self.told.contains(suspect)) {
             self.told.extend(suspects);
             self.push(Output::Evidence(Box::new(evidence)));

@@ -136,13 +136,15 @@ impl Certificate {
         scheme: &dyn Scheme,
     ) -> Result<(), CertificateError> {
         let network = self.proposal.network();
-        if network != electorate.network() {
+        let is_any_network = planted!(NetworkIdUnchecked);
+        if network != electorate.network() && !is_any_network {
             return Err(CertificateError::AnotherNetwork {
                 expected: electorate.network(),
                 got: network,
             });
         }
-        if (self.epoch, self.electorate) != (electorate.epoch(), electorate.id()) {
+        if (self.epoch, self.electorate) != (electorate.epoch(), electorate.id()) && !is_any_network
+        {
             return Err(CertificateError::AnotherElectorate {
                 expected: electorate.id(),
                 expected_epoch: electorate.epoch(),
@@ -150,7 +152,7 @@ impl Certificate {
                 got_epoch: self.epoch,
             });
         }
-        let (seats, quorum) = (electorate.seats().len(), electorate.quorum());
+        let (seats, quorum) = (electorate.seats().len(), quorum_of(electorate));
         if self.votes.len() > seats {
             return Err(CertificateError::TooManySignatures {
                 seats,
@@ -178,7 +180,8 @@ impl Certificate {
             return Err(CertificateError::NotAVoter(*first));
         }
         self.proposal.verify(scheme)?;
-        let statement = vote::statement(electorate, &self.id(), Choice::Yes);
+        let of = (network, self.epoch, self.electorate);
+        let statement = vote::statement(of, &self.id(), Choice::Yes);
         let is_forged = |(voter, signature): &(&NodeId, &Signature)| {
             // With enough known voters, the others do not matter.
             (is_known(voter) || got < quorum) && !scheme.verify(voter, &statement, signature)
@@ -195,4 +198,14 @@ impl Certificate {
         }
         Ok(())
     }
+}
+
+/// How many signatures a certificate needs.
+fn quorum_of(electorate: &Electorate) -> usize {
+    let quorum = electorate.quorum();
+    if planted!(ElectorateByWhoIsUp) {
+        // Who was up when it was decided, no reader can know.
+        return 1;
+    }
+    quorum - usize::from(quorum > 1 && planted!(CertificateOneShort))
 }

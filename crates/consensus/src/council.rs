@@ -285,7 +285,11 @@ impl Council {
             since: now.instant,
         };
         let persist = self.persist(Durable::Vote { opened_ms, vote });
-        self.voting.insert(persist, casting);
+        if planted!(VoteBeforePersist) {
+            self.vote_is_durable(casting);
+        } else {
+            self.voting.insert(persist, casting);
+        }
     }
 
     /// What [`Output::Persist`] asked for is durable.
@@ -337,6 +341,10 @@ impl Council {
             if now.instant >= matter.deadline {
                 self.expire(&id, now.instant);
             } else if now.instant >= matter.resend_at {
+                #[cfg(feature = "planted")]
+                if planted!(ElectorateByWhoIsUp) {
+                    self.decide_without_the_silent(&id);
+                }
                 self.send_to_all(&id, now.instant);
             }
         }

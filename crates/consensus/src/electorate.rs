@@ -216,6 +216,16 @@ impl Electorate {
             .map(|seat| self.seats[seat].name.as_str())
     }
 
+    /// A planted fault: these voters alone, under the name of all.
+    #[cfg(feature = "planted")]
+    pub(crate) fn among(&self, up: &[NodeId]) -> Option<Self> {
+        let seats = up.iter().filter_map(|voter| self.voters.get(voter));
+        let seats = seats.map(|seat| self.seats[*seat].clone());
+        let mut among = Self::new(self.network, self.epoch, self.rule, seats).ok()?;
+        among.id = self.id;
+        Some(among)
+    }
+
     /// How many seats have a voter that is not known yet.
     pub fn unmet(&self) -> usize {
         self.seats.len() - self.voters.len()

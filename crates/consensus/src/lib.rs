@@ -69,6 +69,9 @@
 //! # }
 //! ```
 
+#[macro_use]
+mod planted;
+
 pub mod assembly;
 mod certificate;
 pub mod council;

@@ -275,6 +275,9 @@ impl DeadReport {
                 by: self.reporter,
             });
         }
+        if planted!(WitnessSignaturesUnchecked) {
+            return Ok(());
+        }
         self.testimonies.iter().try_for_each(|t| t.verify(scheme))
     }
 }

@@ -5,6 +5,7 @@
 //! and end up equal, without a leader or a log. Digests cover the order's key, never the proof's bytes: two
 //! certificates of one decision may carry the signatures of different quorums.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -317,20 +318,16 @@ impl Roster {
             self.replace(node, Entry { key, proof });
             return Merged::Changed(None);
         };
-        match key.cmp(&entry.key) {
-            std::cmp::Ordering::Less => Merged::Outdated,
-            std::cmp::Ordering::Greater => {
-                Merged::Changed(self.replace(node, Entry { key, proof }))
-            }
-            std::cmp::Ordering::Equal => {
-                entry
-                    .proof
-                    .widened(&proof)
-                    .map_or(Merged::Known, |widened| {
-                        entry.proof = Arc::new(widened);
-                        Merged::Widened
-                    })
-            }
+        match compare(&key, &entry.key) {
+            Ordering::Less => Merged::Outdated,
+            Ordering::Greater => Merged::Changed(self.replace(node, Entry { key, proof })),
+            Ordering::Equal => entry
+                .proof
+                .widened(&proof)
+                .map_or(Merged::Known, |widened| {
+                    entry.proof = Arc::new(widened);
+                    Merged::Widened
+                }),
         }
     }
 
@@ -419,6 +416,18 @@ impl Roster {
     pub fn bucket_digests(&self) -> impl ExactSizeIterator<Item = Digest> + '_ {
         self.buckets.iter().map(|bucket| Digest::new(*bucket))
     }
+}
+
+/// Which of two standings of one node wins: the greater.
+fn compare(one: &StandingKey, other: &StandingKey) -> Ordering {
+    if planted!(RosterPrefersOlder) {
+        return other.cmp(one);
+    }
+    if planted!(IncarnationIgnored) {
+        let rest = |key: &StandingKey| (key.standing, key.attempt, key.hash);
+        return rest(one).cmp(&rest(other));
+    }
+    one.cmp(other)
 }
 
 fn bucket_of(node: &NodeId) -> usize {

@@ -406,9 +406,19 @@ impl Succession {
         Ok(())
     }
 
-    /// What another member needs to hear when the two meet: opinions on candidates that are here, and what this member says
-    /// about the present decision.
+    /// What another member needs to hear when the two meet: all opinions on candidates that are here, and what this member
+    /// says about the present decision.
     pub fn handle_met(&mut self, member: NodeId) {
+        self.tell(member, |_| true);
+    }
+
+    /// What this member has said itself, again, in case it was not heard.
+    pub fn repeat_to(&mut self, member: NodeId) {
+        let me = self.me;
+        self.tell(member, |voter| voter == me);
+    }
+
+    fn tell(&mut self, member: NodeId, is_told: impl Fn(NodeId) -> bool) {
         let here: BTreeSet<Digest> = self
             .candidates
             .values()
@@ -419,6 +429,7 @@ impl Succession {
             .iter()
             .filter(|(record, _)| here.contains(*record))
             .flat_map(|(_, by)| by.values())
+            .filter(|opinion| is_told(opinion.voter))
             .cloned()
             .map(Message::Opinion);
         let own = self

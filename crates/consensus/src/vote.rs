@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::electorate::Electorate;
-use crate::id::{Digest, NodeId, ProposalId, Signature};
+use crate::id::{Digest, NetworkId, NodeId, ProposalId, Signature};
 use crate::scheme::{Scheme, Signer};
 use crate::text::cut;
 use crate::transcript::Transcript;
@@ -107,12 +107,21 @@ impl Equivocation {
     }
 }
 
+/// What a statement names an electorate by.
+const fn of(electorate: &Electorate) -> (NetworkId, u64, Digest) {
+    (electorate.network(), electorate.epoch(), electorate.id())
+}
+
 /// What a voter signs: the same bytes for every voter of a proposal, so a certificate needs only their signatures.
-pub(crate) fn statement(electorate: &Electorate, proposal: &ProposalId, choice: Choice) -> Digest {
+pub(crate) fn statement(
+    (network, epoch, electorate): (NetworkId, u64, Digest),
+    proposal: &ProposalId,
+    choice: Choice,
+) -> Digest {
     Transcript::new("quorate/vote/1")
-        .bytes(electorate.network().as_ref())
-        .u64(electorate.epoch())
-        .bytes(electorate.id().as_ref())
+        .bytes(network.as_ref())
+        .u64(epoch)
+        .bytes(electorate.as_ref())
         .bytes(proposal.as_ref())
         .bytes(match choice {
             Choice::Yes => b"yes",
@@ -134,7 +143,7 @@ impl Vote {
             proposal,
             voter: signer.id(),
             choice,
-            signature: signer.sign(&statement(electorate, &proposal, choice)),
+            signature: signer.sign(&statement(of(electorate), &proposal, choice)),
             reason: cut(reason, REASON_LEN_MAX).to_owned(),
         }
     }
@@ -154,7 +163,7 @@ impl Vote {
         if !electorate.contains(&self.voter) {
             return Err(VoteError::NotAVoter(self.voter));
         }
-        let statement = statement(electorate, &self.proposal, self.choice);
+        let statement = statement(of(electorate), &self.proposal, self.choice);
         if scheme.verify(&self.voter, &statement, &self.signature) {
             Ok(VerifiedVote(self))
         } else {

@@ -61,6 +61,9 @@
 //! # }
 //! ```
 
+#[macro_use]
+mod planted;
+
 mod broadcast;
 mod config;
 mod content;

@@ -41,6 +41,9 @@
 //!
 //! Left out: what the parts promise. See `ARCHITECTURE.md` for the protocol and the invariants.
 
+#[macro_use]
+mod planted;
+
 mod builder;
 pub mod client;
 pub mod config;

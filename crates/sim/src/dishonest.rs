@@ -7,9 +7,17 @@
 //! Left out: two processes with one key, each honest. That takes no liar, and is the world's to play.
 
 mod accuser;
+mod babbler;
+mod decreeing_seed;
 mod double_voter;
+mod epoch_inventor;
+mod equivocator;
 mod false_witness;
+mod flooder;
+mod impostor;
+mod mute_seed;
 mod notes;
+mod opinion_forger;
 mod replayer;
 mod tampering;
 mod withholder;
@@ -33,12 +41,28 @@ pub enum Conduct {
     Accuser,
     /// A peer that testifies the opposite of what is so.
     FalseWitness,
-    /// A peer that says old things again.
+    /// A peer that says old things again, its own and others'.
     Replayer,
-    /// A peer that passes nothing on.
+    /// A peer that floods with messages, questions and connections.
+    Flooder,
+    /// A peer that passes on nothing that others say.
     Withholder,
+    /// A peer that shows passports that are not its own, or not good any more.
+    Impostor,
+    /// A peer that says the wrong thing at the wrong time.
+    Babbler,
     /// A seed that votes yes to some and no to others.
     DoubleVoter,
+    /// A seed that says hello and then nothing.
+    MuteSeed,
+    /// A seed that announces decisions that no quorum took.
+    DecreeingSeed,
+    /// A member that forges what others say of a candidate.
+    OpinionForger,
+    /// A member that accepts, and proposes, two changes in one ballot.
+    Equivocator,
+    /// A member that speaks of epochs that never were.
+    EpochInventor,
 }
 
 /// What a dishonest participant has to work with.
@@ -73,12 +97,20 @@ fn names() -> String {
 
 impl Conduct {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 13] = [
         Self::Accuser,
         Self::FalseWitness,
         Self::Replayer,
+        Self::Flooder,
         Self::Withholder,
+        Self::Impostor,
+        Self::Babbler,
         Self::DoubleVoter,
+        Self::MuteSeed,
+        Self::DecreeingSeed,
+        Self::OpinionForger,
+        Self::Equivocator,
+        Self::EpochInventor,
     ];
 
     /// What it is called on a command line and in a report.
@@ -87,8 +119,16 @@ impl Conduct {
             Self::Accuser => "accuser",
             Self::FalseWitness => "false-witness",
             Self::Replayer => "replayer",
+            Self::Flooder => "flooder",
             Self::Withholder => "withholder",
+            Self::Impostor => "impostor",
+            Self::Babbler => "babbler",
             Self::DoubleVoter => "double-voter",
+            Self::MuteSeed => "mute-seed",
+            Self::DecreeingSeed => "decreeing-seed",
+            Self::OpinionForger => "opinion-forger",
+            Self::Equivocator => "equivocator",
+            Self::EpochInventor => "epoch-inventor",
         }
     }
 
@@ -98,33 +138,96 @@ impl Conduct {
             Self::Accuser => "a peer that reports the deaths of members that live",
             Self::FalseWitness => "a peer that testifies the opposite of what is so",
             Self::Replayer => "a peer that says old things again, its own and others'",
+            Self::Flooder => "a peer that floods with messages, questions and connections",
             Self::Withholder => "a peer that passes on nothing that others say",
+            Self::Impostor => {
+                "a peer that shows passports that are not its own, or not good any more"
+            }
+            Self::Babbler => "a peer that says the wrong thing at the wrong time",
             Self::DoubleVoter => "a seed that votes yes to some and no to others",
+            Self::MuteSeed => "a seed that says hello and then nothing",
+            Self::DecreeingSeed => "a seed that announces decisions that no quorum took",
+            Self::OpinionForger => "a member that forges what others say of a candidate",
+            Self::Equivocator => "a member that accepts, and proposes, two changes in one ballot",
+            Self::EpochInventor => "a member that speaks of epochs that never were",
         }
     }
 
     /// Which honest role it wraps.
     pub const fn role(self) -> RoleKind {
         match self {
-            Self::Accuser | Self::FalseWitness | Self::Replayer | Self::Withholder => {
-                RoleKind::Peer
-            }
-            Self::DoubleVoter => RoleKind::Seed,
+            Self::Accuser
+            | Self::FalseWitness
+            | Self::Replayer
+            | Self::Flooder
+            | Self::Withholder
+            | Self::Impostor
+            | Self::Babbler => RoleKind::Peer,
+            Self::DoubleVoter | Self::MuteSeed | Self::DecreeingSeed => RoleKind::Seed,
+            Self::OpinionForger | Self::Equivocator | Self::EpochInventor => RoleKind::Member,
         }
+    }
+
+    /// Whether it may fork an open network: it signs statements that contradict each other.
+    pub const fn equivocates(self) -> bool {
+        matches!(self, Self::Equivocator)
     }
 
     /// Makes a liar of an honest role, which was built as for anybody else and not polled yet.
     pub fn corrupt(self, honest: Box<dyn Role>, means: Means, now: Now) -> Box<dyn Role> {
         let hands = Hands::new(means, self.role(), now);
         match self {
-            Self::Accuser => Tampered::boxed(honest, accuser::Accuser::new(&hands), hands),
-            Self::FalseWitness => {
-                Tampered::boxed(honest, false_witness::FalseWitness::default(), hands)
+            Self::Accuser => {
+                let liar = accuser::Accuser::new(&hands);
+                Tampered::boxed(honest, liar, hands)
             }
-            Self::Replayer => Tampered::boxed(honest, replayer::Replayer::new(&hands), hands),
-            Self::Withholder => Tampered::boxed(honest, withholder::Withholder, hands),
+            Self::FalseWitness => {
+                let liar = false_witness::FalseWitness::default();
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::Replayer => {
+                let liar = replayer::Replayer::new(&hands);
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::Flooder => {
+                let liar = flooder::Flooder::new(&hands);
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::Withholder => {
+                let liar = withholder::Withholder;
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::Impostor => {
+                let liar = impostor::Impostor::new(&hands);
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::Babbler => {
+                let liar = babbler::Babbler::new(&hands);
+                Tampered::boxed(honest, liar, hands)
+            }
             Self::DoubleVoter => {
-                Tampered::boxed(honest, double_voter::DoubleVoter::default(), hands)
+                let liar = double_voter::DoubleVoter::default();
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::MuteSeed => {
+                let liar = mute_seed::MuteSeed;
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::DecreeingSeed => {
+                let liar = decreeing_seed::DecreeingSeed::new(&hands);
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::OpinionForger => {
+                let liar = opinion_forger::OpinionForger::new(&hands);
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::Equivocator => {
+                let liar = equivocator::Equivocator::default();
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::EpochInventor => {
+                let liar = epoch_inventor::EpochInventor::new(&hands);
+                Tampered::boxed(honest, liar, hands)
             }
         }
     }

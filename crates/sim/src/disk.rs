@@ -92,6 +92,11 @@ impl Disk {
         self.platter().is_failing = is_failing;
     }
 
+    /// Whether every write fails.
+    pub fn is_failing(&self) -> bool {
+        self.platter().is_failing
+    }
+
     /// Replaces it with an empty one.
     pub fn replace(&self) {
         let mut platter = self.platter();

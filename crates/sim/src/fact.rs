@@ -110,6 +110,8 @@ pub struct Truth {
     pub scheme: Arc<dyn Scheme>,
     /// Whose key is whose. A host that became another node is here under both.
     pub by_id: BTreeMap<NodeId, HostId>,
+    /// Which hosts are dead for good, once faults have stopped.
+    pub gone: BTreeSet<HostId>,
     /// How many nodes lie in a way that may fork an open network.
     pub equivocators: usize,
     /// Hosts that never come back.

@@ -1,15 +1,18 @@
 //! Whole Quorate networks in one process and in virtual time, replayable from one number.
 
+mod cast;
 pub mod checkers;
 pub mod clock;
 mod dice;
 pub mod dishonest;
 pub mod disk;
 pub mod fact;
+mod faults;
 pub mod host;
 mod memo;
 pub mod network;
 pub mod options;
+mod people;
 pub mod process;
 mod queue;
 pub mod run;

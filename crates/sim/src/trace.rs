@@ -27,6 +27,8 @@ pub enum Entry {
         name: &'static str,
         /// How long, in bytes.
         len: usize,
+        /// All of it, where somebody reads along.
+        text: Option<String>,
     },
     /// A frame arrived.
     Arrived {
@@ -71,6 +73,11 @@ impl Trace {
     /// Also writes every entry as a line.
     pub fn log_to(&mut self, log: Box<dyn Write + Send>) {
         self.log = Some(log);
+    }
+
+    /// Whether somebody reads along.
+    pub const fn is_read(&self) -> bool {
+        self.log.is_some()
     }
 
     /// Something happened. `detail` is hashed with it: a frame's bytes, say.
@@ -144,8 +151,10 @@ impl fmt::Display for Line<'_> {
                 copies,
                 name,
                 len,
+                text,
             } => {
-                write!(f, "{from} sends {name} to {copies} ({len} bytes)")
+                write!(f, "{from} sends {name} to {copies} ({len} bytes)")?;
+                text.iter().try_for_each(|text| write!(f, ": {text}"))
             }
             Entry::Arrived { from, to, name } => write!(f, "{to} gets {name} from {from}"),
             Entry::Told { host, event } => write!(f, "{host}: {event}"),

@@ -149,7 +149,8 @@ impl Assembly {
             // Decided here, and not durable yet: it comes again.
             return Ok(());
         };
-        if held.head() == link.head() || held.parent != link.parent {
+        let is_same = held.head() == link.head() || held.parent != link.parent;
+        if is_same || planted!(EvidenceSwallowed) {
             return Ok(());
         }
         let followed = self.chain().membership_at(link.epoch, &*self.scheme);

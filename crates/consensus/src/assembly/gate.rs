@@ -37,6 +37,7 @@ impl Gate {
                 None
             }
             output if self.held.is_empty() => Some(output),
+            output if planted!(AcceptanceBeforePersist) && is_acceptors(&output) => Some(output),
             output => {
                 self.held.push_back(Held::Output(Box::new(output)));
                 None
@@ -109,4 +110,19 @@ impl Gate {
         out.push_back(Output::Persist { id, durable });
         id
     }
+}
+
+/// Whether this is an acceptor's word, PROMISE or ACCEPTED: what a planted fault does not hold back.
+fn is_acceptors(output: &succession::Output) -> bool {
+    let succession::Output::Send {
+        message: succession::Message::At { statement, .. },
+        ..
+    } = output
+    else {
+        return false;
+    };
+    matches!(
+        statement,
+        succession::Statement::Promise { .. } | succession::Statement::Accepted(_)
+    )
 }

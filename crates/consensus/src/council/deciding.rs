@@ -44,7 +44,9 @@ impl Council {
             Ok(Counted::Duplicate) => return Ok(()),
             Ok(Counted::New) => {}
             Err(error) => {
-                if let VoteError::Equivocation(evidence) = &error {
+                if let VoteError::Equivocation(evidence) = &error
+                    && !planted!(EvidenceSwallowed)
+                {
                     self.outputs
                         .push_back(Output::Equivocated(evidence.clone()));
                 }
@@ -126,7 +128,11 @@ impl Council {
         }
         let durable = Durable::Proof(proof.proof().clone());
         let persist = self.persist(durable);
-        self.committing.insert(persist, proof);
+        if planted!(StoreIgnored) {
+            self.commit(proof);
+        } else {
+            self.committing.insert(persist, proof);
+        }
     }
 
     pub(super) fn commit(&mut self, proof: VerifiedProof) {
@@ -210,6 +216,26 @@ impl Council {
                 .map(str::to_owned)
                 .collect();
             self.decided(matter.proposal, Decision::Expired { silent });
+        }
+    }
+
+    /// A planted fault: who has not voted by now is taken for no part of the electorate.
+    #[cfg(feature = "planted")]
+    pub(super) fn decide_without_the_silent(&mut self, id: &ProposalId) {
+        let Some(matter) = self.matters.get_mut(id).filter(|matter| !matter.carried) else {
+            return;
+        };
+        let up: Vec<NodeId> = matter.tally.votes().map(|vote| vote.voter).collect();
+        let Some(electorate) = self.electorate.among(&up) else {
+            return;
+        };
+        let certificate = matter.tally.certificate(&matter.proposal, &electorate);
+        if let Some(proof) = certificate
+            .and_then(Proof::of)
+            .and_then(|proof| VerifiedProof::own(Arc::new(proof)))
+        {
+            matter.carried = true;
+            self.persist_proof(proof);
         }
     }
 

@@ -101,6 +101,7 @@ impl Change {
                 let network = membership.network();
                 each_signed(
                     membership.members(),
+                    allows_needed(membership),
                     allows,
                     |member, incarnation, signature| {
                         is_allow(network, &hash, (member, incarnation), signature, scheme)
@@ -152,7 +153,7 @@ fn verify_eviction(
         let incarnation = membership
             .member(suspect)
             .map_or(0, |record| record.incarnation);
-        each_signed(staying(), accusations, |accuser, _, signature| {
+        each_signed(staying(), count, accusations, |accuser, _, signature| {
             let accusation = Accusation {
                 accuser: *accuser,
                 suspect: *suspect,
@@ -165,21 +166,25 @@ fn verify_eviction(
     Ok(())
 }
 
-/// Checks that exactly these members signed.
+/// How many members have to allow an admission: all.
+pub(super) fn allows_needed(membership: &Membership) -> usize {
+    if planted!(AllowOfMost) {
+        membership.quorum()
+    } else {
+        membership.len()
+    }
+}
+
+/// Checks that so many of these members signed as there are to be, and nobody else.
 fn each_signed<'a>(
     members: impl Iterator<Item = &'a Record>,
+    expected: usize,
     signatures: &BTreeMap<NodeId, Signature>,
     is_valid: impl Fn(&NodeId, u64, &Signature) -> bool,
 ) -> Result<(), ChangeError> {
-    let mut expected = 0;
-    let mut signed = Vec::new();
-    for record in members {
-        expected += 1;
-        if let Some(signature) = signatures.get(&record.node) {
-            signed.push((record, signature));
-        }
-    }
-    if signed.len() != expected || signatures.len() != expected {
+    let of_members = |record: &'a Record| Some((record, signatures.get(&record.node)?));
+    let signed: Vec<_> = members.filter_map(of_members).collect();
+    if signed.len() < expected || signatures.len() != signed.len() {
         return Err(ChangeError::Signers {
             expected,
             got: signed.len(),

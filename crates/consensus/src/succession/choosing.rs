@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Succession;
-use super::change::Change;
+use super::change::{Change, allows_needed};
 use super::opinion::Opinion;
 use crate::id::NodeId;
 use crate::record::Record;
@@ -39,10 +39,10 @@ impl Succession {
 
     fn admission(&self, record: &Record) -> Option<Change> {
         let given = self.opinions.get(&record.hash())?;
-        let allows: Option<BTreeMap<_, _>> = self
+        let allows: BTreeMap<_, _> = self
             .membership
             .members()
-            .map(|member| {
+            .filter_map(|member| {
                 let is_allow = |opinion: &&Opinion| {
                     opinion.choice == Choice::Yes && opinion.incarnation == member.incarnation
                 };
@@ -50,9 +50,9 @@ impl Succession {
                 Some((member.node, opinion.signature))
             })
             .collect();
-        Some(Change::Admit {
+        (allows.len() >= allows_needed(&self.membership)).then(|| Change::Admit {
             record: record.clone(),
-            allows: allows?,
+            allows,
         })
     }
 

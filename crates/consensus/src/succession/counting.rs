@@ -171,7 +171,7 @@ impl Succession {
     ) -> Result<(), StatementError> {
         self.check_counter(ballot)?;
         let promised = self.acceptor.as_ref().map(|acceptor| acceptor.promised);
-        if promised > Some(ballot) {
+        if promised > Some(ballot) && !planted!(PromiseIgnored) {
             self.refuse(from, ballot);
             return Ok(());
         }
@@ -235,7 +235,7 @@ impl Succession {
                     }));
                     return Ok(());
                 }
-                _ if acceptor.promised > ballot => {
+                _ if acceptor.promised > ballot && !planted!(PromiseIgnored) => {
                     self.refuse(from, ballot);
                     return Ok(());
                 }

@@ -9,6 +9,9 @@ mod council;
 #[cfg(test)]
 mod net;
 #[cfg(test)]
+#[cfg(feature = "planted")]
+mod planted;
+#[cfg(test)]
 mod roster;
 #[cfg(test)]
 mod sample;

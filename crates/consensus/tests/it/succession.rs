@@ -9,5 +9,5 @@ mod founding;
 mod interleavings;
 mod leading;
 mod restarts;
-mod ring;
+pub(crate) mod ring;
 mod saying;

@@ -118,6 +118,15 @@ impl<P: PeerId> Gossip<P> {
         if self.seen.contains(&id) || content.origin() == Some(self.me) {
             self.counters.duplicates += 1;
             self.repair.settle(&id);
+            let is_own = content.origin() == Some(self.me);
+            if planted!(MessageListForgets) && !is_own && self.store.get(&id).is_some() {
+                self.outbox.push_back(Output::Deliver {
+                    from,
+                    id,
+                    content,
+                    hop_count,
+                });
+            }
             return;
         }
         if let Content::Application {
@@ -186,7 +195,11 @@ impl<P: PeerId> Gossip<P> {
                 origin,
             },
         );
-        let to = self.broadcast.eager_push(&holders);
+        let to = if planted!(ForwardingOff) {
+            Vec::new()
+        } else {
+            self.broadcast.eager_push(&holders)
+        };
         self.counters.forwarded += to.len() as u64;
         self.send(
             to,

@@ -125,6 +125,9 @@ impl<P: PeerId> Gossip<P> {
         self.drop_link(&peer, now);
         self.broadcast.insert(peer);
         self.detector.insert(peer, now);
+        if planted!(RepairOff) {
+            return;
+        }
         for ids in self.store.ids().chunks(IDS_PER_MESSAGE_MAX) {
             self.send(vec![peer], Message::IHave { ids: ids.to_vec() });
         }

@@ -15,6 +15,9 @@ mod inquiry;
 #[cfg(test)]
 mod panel;
 #[cfg(test)]
+#[cfg(feature = "planted")]
+mod planted;
+#[cfg(test)]
 mod publishing;
 #[cfg(test)]
 mod refusals;

@@ -211,7 +211,7 @@ impl Connections {
             conn.asked = (now.instant, 0);
         }
         conn.asked.1 = conn.asked.1.saturating_add(1);
-        let may_ask = conn.asked.1 <= ASKED_MAX;
+        let may_ask = conn.asked.1 <= ASKED_MAX || planted!(QuestionsUnlimited);
         if !may_ask {
             let what = format!("more than {ASKED_MAX} questions within {ASKED_SPAN:?}");
             self.misbehaved(id, what, out);
@@ -293,7 +293,7 @@ impl Connections {
                 asked: (now.instant, 0),
             },
         );
-        if purpose.is_none() && busy {
+        if purpose.is_none() && busy && !planted!(ConnectionsUnlimited) {
             self.close(conn, Goodbye::Busy, out);
             return None;
         }

@@ -23,6 +23,9 @@ mod open;
 #[cfg(test)]
 mod passports;
 #[cfg(test)]
+#[cfg(feature = "planted")]
+mod planted;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod roles;

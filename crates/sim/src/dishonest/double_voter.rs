@@ -17,26 +17,32 @@ use super::tampering::{Deviation, Hands};
 const PROPOSALS_MAX: usize = 256;
 
 /// Once in so many times somebody is shown both votes.
-const BOTH_ONCE_IN: u32 = 8;
+const BOTH_ONCE_IN: u32 = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct DoubleVoter {
-    said: BTreeMap<ProposalId, BTreeMap<NodeId, Choice>>,
+    /// What each was told, and what was told last.
+    said: BTreeMap<ProposalId, (BTreeMap<NodeId, Choice>, Choice)>,
 }
 
 impl DoubleVoter {
     /// What one of the others is told of a proposal: the opposite of what the one before was told.
-    fn choice_for(&mut self, proposal: ProposalId, voter: NodeId, honest: Choice) -> Choice {
+    fn choice_for(&mut self, proposal: ProposalId, voter: NodeId, hands: &mut Hands) -> Choice {
         if self.said.len() >= PROPOSALS_MAX && !self.said.contains_key(&proposal) {
             self.said.clear();
         }
-        let said = self.said.entry(proposal).or_default();
-        let next = if said.len().is_multiple_of(2) {
-            honest
-        } else {
-            opposite(honest)
-        };
-        *said.entry(voter).or_insert(next)
+        let (said, last) = self.said.entry(proposal).or_insert_with(|| {
+            let first = if hands.once_in(2) {
+                Choice::Yes
+            } else {
+                Choice::No
+            };
+            (BTreeMap::new(), first)
+        });
+        *said.entry(voter).or_insert_with(|| {
+            *last = opposite(*last);
+            *last
+        })
     }
 }
 
@@ -56,7 +62,7 @@ impl Deviation for DoubleVoter {
             let Some(voter) = hands.notes.conn(conn).map(|known| known.remote) else {
                 continue;
             };
-            let choice = self.choice_for(vote.proposal, voter, vote.choice);
+            let choice = self.choice_for(vote.proposal, voter, hands);
             say(conn, &vote, choice, hands);
             if hands.once_in(BOTH_ONCE_IN) {
                 say(conn, &vote, opposite(choice), hands);

@@ -61,6 +61,10 @@ pub(super) struct Notes {
     pub(super) lives: BTreeMap<NodeId, u64>,
     /// The largest ballot heard of.
     pub(super) counter: u64,
+    /// Opinions that passed, genuine for all the liar knows.
+    pub(super) opinions: VecDeque<Opinion>,
+    /// Changes that somebody proposed, with the epoch whose decision they were for.
+    pub(super) changes: VecDeque<(u64, Arc<Change>)>,
 }
 
 impl Notes {
@@ -77,6 +81,8 @@ impl Notes {
             place: None,
             lives: BTreeMap::new(),
             counter: 0,
+            opinions: VecDeque::new(),
+            changes: VecDeque::new(),
         }
     }
 
@@ -306,13 +312,25 @@ impl Notes {
 
     fn note_said(&mut self, said: &succession::Message) {
         match said {
-            succession::Message::Opinion(Opinion {
-                voter, incarnation, ..
-            }) => {
+            succession::Message::Opinion(opinion) => {
                 // As good a guess as any, where no link told.
-                self.lives.entry(*voter).or_insert(*incarnation);
+                let (voter, incarnation) = (opinion.voter, opinion.incarnation);
+                self.lives.entry(voter).or_insert(incarnation);
+                if !self.opinions.contains(opinion) {
+                    push(&mut self.opinions, MESSAGES_MAX, opinion.clone());
+                }
             }
-            succession::Message::At { statement, .. } => {
+            succession::Message::At {
+                epoch, statement, ..
+            } => {
+                if let Statement::Accept { change, .. }
+                | Statement::Promise {
+                    change: Some(change),
+                    ..
+                } = statement
+                {
+                    push(&mut self.changes, RECORDS_MAX, (*epoch, change.clone()));
+                }
                 let ballot = match statement {
                     Statement::Prepare(ballot) => Some(*ballot),
                     Statement::Promise { promise, .. } => Some(promise.ballot),

@@ -48,7 +48,7 @@ impl Deviation for Replayer {
             }
         }
         if hands.once_in(4) && hands.own_count() < OWN_MAX {
-            open(hands);
+            hands.visit();
         }
         let own: Vec<ConnId> = hands.own_conns().iter().map(|(conn, _)| *conn).collect();
         if hands.once_in(4)
@@ -74,23 +74,6 @@ impl Deviation for Replayer {
 
     fn poll_timeout(&self) -> Option<Instant> {
         self.beat.due()
-    }
-}
-
-/// Dials a seed, or a member.
-fn open(hands: &mut Hands) {
-    let seeds = hands.means.seeds.clone();
-    let members = hands.notes.members();
-    let endpoints = members
-        .iter()
-        .filter_map(|(record, _)| record.endpoints.first().cloned());
-    let endpoints: Vec<String> = endpoints.collect();
-    if hands.once_in(2) {
-        if let Some(seed) = hands.pick(&seeds) {
-            hands.dial(Purpose::Register, seed);
-        }
-    } else if let Some(member) = hands.pick(&endpoints) {
-        hands.dial(Purpose::Link, member);
     }
 }
 

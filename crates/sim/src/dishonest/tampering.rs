@@ -128,6 +128,23 @@ impl Hands {
         });
     }
 
+    /// Dials a seed as a candidate does, or a member as a neighbour does.
+    pub(super) fn visit(&mut self) {
+        let seeds = self.means.seeds.clone();
+        let members = self.notes.members();
+        let endpoints = members
+            .iter()
+            .filter_map(|(record, _)| record.endpoints.first().cloned());
+        let endpoints: Vec<String> = endpoints.collect();
+        if self.once_in(2) {
+            if let Some(seed) = self.pick(&seeds) {
+                self.dial(Purpose::Register, seed);
+            }
+        } else if let Some(member) = self.pick(&endpoints) {
+            self.dial(Purpose::Link, member);
+        }
+    }
+
     /// Ends an own connection.
     pub(super) fn close(&mut self, conn: ConnId) {
         if self.own.contains_key(&conn) {

@@ -20,6 +20,13 @@ impl World {
         if self.hosts[id.0].is_up() {
             return;
         }
+        if self.hosts[id.0].disk.is_failing() {
+            self.tell(format!(
+                "{} cannot start: its disk fails",
+                self.view().name(id)
+            ));
+            return;
+        }
         let seed: u64 = self.rng.random();
         let made = catch_unwind(AssertUnwindSafe(|| self.make(id, seed)));
         let process = match made {

@@ -34,6 +34,7 @@ impl World {
             copies: to.len(),
             name: name_of(&frame),
             len,
+            text: self.trace.is_read().then(|| text_of(&frame)),
         };
         self.trace.note(self.now, sent, &bytes);
         let frame = Arc::new(frame);
@@ -461,6 +462,13 @@ impl World {
         let link = self.network.links.get(&number)?;
         (link.ends[end].host == id).then(|| link.ends[1 - end].host)
     }
+}
+
+/// The longest text of a frame, in characters.
+const TEXT_MAX: usize = 600;
+
+fn text_of(frame: &Frame) -> String {
+    format!("{frame:?}").chars().take(TEXT_MAX).collect()
 }
 
 const fn name_of(frame: &Frame) -> &'static str {

@@ -255,6 +255,7 @@ impl Member {
             Some(last) if life < last => Origin::Gone,
             Some(last) if life == last => {
                 let may_be_heard = membership.member(&origin).is_some()
+                    || planted!(EvictedNotCut)
                     || self
                         .leavers
                         .iter()

@@ -104,7 +104,7 @@ impl Member {
                     link.is_met = true;
                     met.push(*node);
                 }
-                (false, true) => parted.push((*node, link.conn)),
+                (false, true) if !planted!(EvictedNotCut) => parted.push((*node, link.conn)),
                 _ => {}
             }
         }
@@ -302,6 +302,9 @@ impl Member {
         self.overlay.remove_member(*node);
         self.back_offs.remove(node);
         self.watches.remove(node);
+        if planted!(EvictedNotCut) {
+            return;
+        }
         if let Some(conn) = self.links.get(node).map(|link| link.conn) {
             let links = assembly::Message::Links(vec![link.clone()]);
             self.out.send(conn, Message::Assembly(links));

@@ -157,9 +157,9 @@ impl Peer {
         match key.standing {
             _ if key.incarnation < incarnation => Origin::Unknown,
             _ if key.incarnation > incarnation => Origin::Gone,
-            Standing::Evicted => Origin::Gone,
+            Standing::Evicted if !planted!(EvictedNotCut) => Origin::Gone,
             // What a member said before it left is still on its way.
-            Standing::Admitted | Standing::Left => Origin::Known,
+            Standing::Admitted | Standing::Left | Standing::Evicted => Origin::Known,
         }
     }
 

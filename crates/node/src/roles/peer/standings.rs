@@ -212,6 +212,9 @@ impl Peer {
     pub(super) fn forget_member(&mut self, node: NodeId, goodbye: Goodbye, now: Now) {
         self.overlay.remove_member(node);
         self.back_offs.remove(&node);
+        if planted!(EvictedNotCut) {
+            return;
+        }
         if let Some(conn) = self.links.get(&node).map(|link| link.conn) {
             self.link_is_down(node, goodbye.to_string(), now);
             self.connections.close(conn, goodbye.clone(), &mut self.out);

@@ -25,6 +25,11 @@ impl Seed {
                     self.council.handle_judgement(id, Choice::No, &why, now);
                     return;
                 }
+                if planted!(EvictionWithoutProbe) {
+                    let why = "it was reported";
+                    self.council.handle_judgement(id, Choice::Yes, why, now);
+                    return;
+                }
                 let member = self.council.roster().member(&report.suspect);
                 let endpoints = member
                     .map(|record| record.endpoints.clone())

@@ -217,6 +217,9 @@ impl Seed {
 
     /// Cuts off a node that is out. Its session stays: it learns there that it is out, and may register again.
     pub(super) fn cut(&mut self, node: NodeId, proof: &Arc<Proof>) {
+        if planted!(EvictedNotCut) {
+            return;
+        }
         let conns: Vec<ConnId> = self.connections.to(node).collect();
         for conn in conns {
             let purpose = self.connections.get(conn).and_then(|conn| conn.purpose);

@@ -3,6 +3,6 @@
 mod candidates;
 mod disks;
 mod liars;
-mod puppet;
+pub(crate) mod puppet;
 mod sockets;
 mod stores;

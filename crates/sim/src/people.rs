@@ -1,0 +1,92 @@
+//! What people and applications do: they say things, answer prompts, leave, and come back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use quorate_consensus::NodeId;
+use quorate_node::Event;
+use quorate_node::roles::Request;
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+
+use crate::dice::{Dice as _, mix};
+use crate::host::HostId;
+use crate::world::World;
+
+/// One in so many candidates is not let in at first.
+const DENIED_ONE_IN: u64 = 12;
+
+/// The longest thing said, in bytes.
+const SAID_MAX: usize = 2_000;
+
+/// What somebody is going to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deed {
+    /// A person answers about a candidate.
+    Answer(HostId, NodeId, bool),
+    /// One who was refused asks again.
+    AskAgain(HostId),
+}
+
+/// What comes of what an application was told, and after how long.
+pub(crate) fn react(
+    world: &World,
+    host: HostId,
+    event: &Event,
+    seed: u64,
+    rng: &mut ChaCha8Rng,
+) -> Option<(Duration, Deed)> {
+    match event {
+        Event::JoinRequest { candidate, record } => {
+            // Whether a candidate is disliked, and by whom, is the candidate's fate; asked again, people relent.
+            let mut head = [0; 8];
+            head.copy_from_slice(&candidate.id.as_bytes()[..8]);
+            let fate = mix(seed, u64::from_le_bytes(head));
+            let nodes = world.host_count() as u64;
+            let is_first = record.attempt <= 1;
+            let is_denied = is_first
+                && fate.is_multiple_of(DENIED_ONE_IN)
+                && fate / DENIED_ONE_IN % nodes == host.0 as u64;
+            let span = rng.span(Duration::from_millis(50), Duration::from_millis(900));
+            Some((span, Deed::Answer(host, candidate.id, !is_denied)))
+        }
+        Event::JoinRefused { .. } => Some((
+            rng.span(Duration::from_secs(1), Duration::from_secs(3)),
+            Deed::AskAgain(host),
+        )),
+        _ => None,
+    }
+}
+
+/// Somebody does what he was going to do.
+pub(crate) fn act(world: &mut World, deed: Deed) {
+    match deed {
+        Deed::Answer(host, candidate, true) => world.ask(host, Request::Allow(candidate)),
+        Deed::Answer(host, candidate, false) => {
+            world.ask(
+                host,
+                Request::Deny(candidate, "I do not know you".to_owned()),
+            );
+        }
+        Deed::AskAgain(host) => world.ask(host, Request::JoinAgain),
+    }
+}
+
+/// One of these says something.
+pub(crate) fn speak(world: &mut World, of: &[HostId], rng: &mut ChaCha8Rng) {
+    let running: Vec<HostId> = of
+        .iter()
+        .copied()
+        .filter(|id| world.host(*id).is_running())
+        .collect();
+    if let Some(host) = rng.pick(&running).copied() {
+        say(world, host, rng);
+    }
+}
+
+/// This one says something.
+pub(crate) fn say(world: &mut World, host: HostId, rng: &mut ChaCha8Rng) {
+    let len = rng.random_range(1..=SAID_MAX);
+    let payload: Vec<u8> = (0..len).map(|_| rng.random()).collect();
+    world.ask(host, Request::Broadcast(Bytes::from(payload)));
+}

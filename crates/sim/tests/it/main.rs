@@ -1,0 +1,6 @@
+//! The crate from outside: a file per behaviour.
+
+#[cfg(test)]
+mod dishonest;
+#[cfg(test)]
+mod stage;
