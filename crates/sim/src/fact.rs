@@ -114,8 +114,6 @@ pub struct Truth {
     pub gone: BTreeSet<HostId>,
     /// How many nodes lie in a way that may fork an open network.
     pub equivocators: usize,
-    /// Hosts that never come back.
-    pub gone: BTreeSet<HostId>,
     /// Candidates that somebody denies, and who stay out.
     pub unwanted: BTreeSet<HostId>,
 }

@@ -98,7 +98,6 @@ impl World {
                 electorate: None,
                 scheme,
                 by_id: BTreeMap::new(),
-                gone: BTreeSet::new(),
                 equivocators: 0,
                 gone: BTreeSet::new(),
                 unwanted: BTreeSet::new(),
