@@ -4,15 +4,23 @@
 //! words, so that what it says does not rest on what the nodes believe, and verifies signatures with the product's own code.
 
 mod agreement;
+mod bounds;
+mod delivery;
 mod durability;
 mod false_eviction;
 mod lives;
+mod progress;
 mod proof;
+mod succession;
 
 pub use agreement::Agreement;
+pub use bounds::{AMISS_MAX, Bounds, FRAMES_MAX, WRITES_MAX};
+pub use delivery::DeliveryChecker;
 pub use durability::Durability;
 pub use false_eviction::FalseEviction;
+pub use progress::ProgressChecker;
 pub use proof::ProofChecker;
+pub use succession::SuccessionChecker;
 
 use crate::fact::{Fact, View};
 use crate::options::NetworkKind;
@@ -21,12 +29,15 @@ use crate::options::NetworkKind;
 pub fn all(network: NetworkKind) -> Vec<Box<dyn Checker>> {
     let mut all: Vec<Box<dyn Checker>> = vec![
         Box::<FalseEviction>::default(),
-        Box::<Agreement>::default(),
         Box::<Durability>::default(),
+        Box::<DeliveryChecker>::default(),
+        Box::<Bounds>::default(),
+        Box::<ProgressChecker>::default(),
+        Box::<Agreement>::default(),
     ];
     match network {
         NetworkKind::Seeded => all.push(Box::<ProofChecker>::default()),
-        NetworkKind::Open => {}
+        NetworkKind::Open => all.push(Box::<SuccessionChecker>::default()),
     }
     all
 }

@@ -172,6 +172,14 @@ impl<'a> View<'a> {
             host.id().short()
         )
     }
+
+    /// A node in words: its host, or its key where it has none.
+    pub fn name_of(&self, node: &NodeId) -> String {
+        match self.host_of(node) {
+            Some(host) => self.name(host),
+            None => node.to_string(),
+        }
+    }
 }
 
 /// A promise that was broken.

@@ -74,8 +74,7 @@ fn difference(view: View<'_>, a: (HostId, &Roster), b: (HostId, &Roster)) -> Str
         None => format!("{one} and {two} hold the same standings under different digests"),
         Some(node) => format!(
             "{} is {} at {one} and {} at {two}",
-            view.host_of(node)
-                .map_or_else(|| node.to_string(), |host| view.name(host)),
+            view.name_of(node),
             words(at(a.1, node)),
             words(at(b.1, node))
         ),

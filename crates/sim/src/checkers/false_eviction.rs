@@ -9,11 +9,13 @@
 //!
 //! *Answers* means that both processes have been running undisturbed, and the wires between them too
 //! ([`View::answers_since`]), since before the window; that the member was told of its membership in that life before the
-//! window, and is still in it; and that the weather lets an echo be back well within the probe's time.
+//! window, and is still in it; and that it has had a session with the seed for all that time: a question takes two frames
+//! then, neither of them late. Members of an open network have to dial each other first, so there the weather has to be
+//! such that nothing is late.
 //!
 //! Left out, so that nothing is reported that may be so: votes within a window after any disturbance of either end or of
-//! the wire between them; votes on lives that the member does not know to be in; all votes while round trips are long;
-//! and votes on proposals that nobody ever sent, which no certificate can come of unless seeds vote alone.
+//! the wire between them, or without such a session; votes on lives that the member does not know to be in; accusations in
+//! bad weather; and votes on proposals that nobody ever sent, which no certificate can come of unless seeds vote alone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use quorate_consensus::council::{self, Durable};
 use quorate_consensus::succession;
 use quorate_consensus::{Certificate, Choice, NodeId, Proof, Proposal, ProposalId, Vote};
+use quorate_node::Event;
 use quorate_node::protocol::Message;
 use quorate_node::roles::Frame;
 use quorate_node::store::{MemberStored, SeedStored, Stored};
@@ -44,8 +47,8 @@ const ACCUSE_WINDOW: Duration = Duration::from_secs(20);
 /// How many writes may be done before one that was asked for.
 const WRITES_BEFORE: u32 = 3;
 
-/// How many times a frame crosses the wire until a probe is answered: a connection, its hellos, the question, the answer.
-const CROSSINGS: u32 = 8;
+/// What a frame may take in weather in which nothing is late.
+const LATE: Duration = Duration::from_millis(250);
 
 /// Below this many bytes in a second, what is sent waits for its turn.
 const BANDWIDTH_MIN: u64 = 10_000_000;
@@ -54,6 +57,8 @@ const BANDWIDTH_MIN: u64 = 10_000_000;
 #[derive(Debug, Default)]
 pub struct FalseEviction {
     lives: Lives,
+    /// Since when members have had their sessions with seeds, as they told it.
+    sessions: BTreeMap<(HostId, NodeId), Duration>,
     /// What proposals of evictions are about: whom, in which life.
     reports: BTreeMap<ProposalId, (NodeId, u64)>,
     /// When honest seeds voted yes on evictions.
@@ -101,13 +106,39 @@ impl Checker for FalseEviction {
                 // It comes again when its process does, and says nothing of that time.
                 self.voted.entry((*host, vote.proposal)).or_insert(view.now);
             }
-            fact => self.lives.see(fact, view),
+            fact => {
+                self.lives.see(fact, view);
+                self.session(fact, view);
+            }
         }
         Ok(())
     }
 }
 
 impl FalseEviction {
+    fn session(&mut self, fact: &Fact<'_>, view: View<'_>) {
+        match fact {
+            Fact::Told {
+                host,
+                event: Event::SeedConnected(seed),
+            } => {
+                self.sessions.insert((*host, seed.id), view.now);
+            }
+            Fact::Told {
+                host,
+                event: Event::SeedLost { seed, .. },
+            } => {
+                self.sessions.remove(&(*host, seed.id));
+            }
+            Fact::Started(host) | Fact::Stopped { host, .. } => {
+                let ended = view.host(*host).id();
+                self.sessions
+                    .retain(|(member, seed), _| member != host && *seed != ended);
+            }
+            _ => {}
+        }
+    }
+
     fn note(&mut self, proposal: &Proposal) {
         if let Proposal::Evict(report) = proposal {
             self.reports
@@ -142,7 +173,7 @@ impl FalseEviction {
             Some(since) => Err(format!(
                 "{} voted to throw out {} in its life {incarnation} ({:?}), which has been answering it since {:.3} s",
                 view.name(seed),
-                name(&suspect, view),
+                view.name_of(&suspect),
                 vote.reason,
                 since.as_secs_f64()
             )),
@@ -184,7 +215,7 @@ impl FalseEviction {
             let answered: Vec<String> = answered.iter().map(|seed| view.name(*seed)).collect();
             return Err(format!(
                 "{} was thrown out of its life {}, though it answered {} all the time, and {others} others are no quorum",
-                name(&report.suspect, view),
+                view.name_of(&report.suspect),
                 report.incarnation,
                 answered.join(" and ")
             ));
@@ -214,11 +245,12 @@ impl FalseEviction {
         let Some(begin) = begin.filter(was_in) else {
             return Ok(());
         };
-        if network(accuser).is_none() || network(accuser) != network(suspect) {
+        if network(accuser).is_none() || network(accuser) != network(suspect) || !is_calm(view) {
             return Ok(());
         }
-        let incarnation = accusation.incarnation;
-        match self.answered(accuser, accusation.suspect, incarnation, begin, view) {
+        let (node, incarnation) = (accusation.suspect, accusation.incarnation);
+        let since = self.undisturbed(accuser, suspect, node, incarnation, view);
+        match since.filter(|since| *since <= begin) {
             None => Ok(()),
             Some(since) => Err(format!(
                 "{} accuses {} in its life {incarnation}, which has been answering it since {:.3} s",
@@ -229,40 +261,43 @@ impl FalseEviction {
         }
     }
 
-    /// Since when a member has been answering somebody in this life, if that is since `begin` or longer.
+    /// Since when a member has been answering a seed, if that is since `begin` or longer.
     fn answered(
         &self,
-        by: HostId,
+        seed: HostId,
         member: NodeId,
         incarnation: u64,
         begin: Duration,
         view: View<'_>,
     ) -> Option<Duration> {
         let host = view.host_of(&member)?;
+        let session = self.sessions.get(&(host, view.host(seed).id()))?;
+        let since = self.undisturbed(seed, host, member, incarnation, view)?;
+        let since = since.max(*session);
+        (since <= begin).then_some(since)
+    }
+
+    /// Since when an honest member has been in this life, without any disturbance between it and another node.
+    fn undisturbed(
+        &self,
+        by: HostId,
+        host: HostId,
+        member: NodeId,
+        incarnation: u64,
+        view: View<'_>,
+    ) -> Option<Duration> {
         let is_there = view.host(host).is_honest()
             && view.host(host).is_running()
-            && view.host(host).id() == member;
+            && view.host(host).id() == member
+            && view.network.weather.bandwidth >= BANDWIDTH_MIN;
         let life = self.lives.of(host)?;
         let since = view.answers_since(by, host)?.max(life.since);
-        let may_be_judged = is_there
-            && life.incarnation == incarnation
-            && since <= begin
-            && is_quick(view, view.host(by).setup.options.probe_timeout);
-        may_be_judged.then_some(since)
+        (is_there && life.incarnation == incarnation).then_some(since)
     }
 }
 
-/// Whether a probe is answered well in time when nothing is amiss.
-fn is_quick(view: View<'_>, timeout: Duration) -> bool {
+/// Whether nothing is late when nothing is amiss: a few frames take ten times the usual jitter.
+fn is_calm(view: View<'_>) -> bool {
     let weather = view.network.weather;
-    // A few frames take ten times the usual jitter.
-    let longest = weather.latency.1 * (100 + weather.jitter_percent * 10) / 100;
-    longest * CROSSINGS <= timeout / 2 && weather.bandwidth >= BANDWIDTH_MIN
-}
-
-fn name(node: &NodeId, view: View<'_>) -> String {
-    match view.host_of(node) {
-        Some(host) => view.name(host),
-        None => node.to_string(),
-    }
+    weather.latency.1 * (100 + weather.jitter_percent * 10) / 100 <= LATE
 }

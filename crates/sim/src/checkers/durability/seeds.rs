@@ -104,7 +104,7 @@ impl Seeds {
                     return Err(format!(
                         "{} holds {} as {held:?}, and {} has committed {key:?}",
                         view.name(id),
-                        name(node, view),
+                        view.name_of(node),
                         view.name(*seed)
                     ));
                 }
@@ -128,7 +128,7 @@ impl Seeds {
                 return Err(format!(
                     "{} is back with {} as {held:?}, and had {key:?} on its disk",
                     view.name(host),
-                    name(node, view)
+                    view.name_of(node)
                 ));
             }
         }
@@ -156,7 +156,7 @@ impl Seeds {
                     Some(before) => Err(format!(
                         "{} replaces {} as {before:?} by {key:?} on its disk",
                         view.name(host),
-                        name(&node, view)
+                        view.name_of(&node)
                     )),
                 }
             }
@@ -199,7 +199,7 @@ impl Seeds {
             return Err(format!(
                 "{} shows {} as {key:?} and has {stored:?} on its disk",
                 view.name(host),
-                name(&node, view)
+                view.name_of(&node)
             ));
         }
         Ok(())
@@ -231,7 +231,7 @@ impl Seeds {
         Err(format!(
             "{} tells that {} is {standing:?} in life {life} and has {stored:?} on its disk",
             view.name(host),
-            name(&node, view)
+            view.name_of(&node)
         ))
     }
 
@@ -261,12 +261,5 @@ impl Seeds {
             vote.proposal,
             first.choice
         ))
-    }
-}
-
-fn name(node: &NodeId, view: View<'_>) -> String {
-    match view.host_of(node) {
-        Some(host) => view.name(host),
-        None => node.to_string(),
     }
 }
