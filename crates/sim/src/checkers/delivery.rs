@@ -10,9 +10,9 @@
 //!   need not have been asked for.
 //!
 //! In the end, every message of an honest node that is still the member that it was when it said it, and every message
-//! that some honest member has delivered whose origin left by its own word, is delivered at every honest member that runs,
-//! and has been in the same life, in the same process, since before it was said. The product has no word for a gap, so there
-//! is no excuse, within these limits:
+//! that some honest member has delivered and whose origin left by its own word, in that life, is delivered at every honest
+//! member that runs, and has been in the same life, in the same process, since before it was said. The product has no word
+//! for a gap, so there is no excuse, within these limits:
 //!
 //! - where a liar is a member, only those are meant whom a chain of links between honest members connects with the origin,
 //!   or with one who has the message: a liar may withhold what it hears, and a link is one that both ends told of;
@@ -50,6 +50,7 @@ const PROOF_LEN: usize = 1_000;
 /// What an honest application said.
 #[derive(Debug)]
 struct Said {
+    id: MessageId,
     number: usize,
     host: HostId,
     origin: NodeId,
@@ -78,6 +79,8 @@ pub struct DeliveryChecker {
     heard: BTreeMap<HostId, Heard>,
     /// Whom each node takes for its neighbour.
     links: BTreeMap<HostId, BTreeSet<NodeId>>,
+    /// Whose application asked to leave, in which life.
+    leaving: BTreeMap<HostId, Life>,
     /// Whose leave was told, and whose eviction.
     left: BTreeSet<NodeId>,
     evicted: BTreeSet<NodeId>,
@@ -145,6 +148,18 @@ impl Checker for DeliveryChecker {
                     self.heard.remove(host);
                     self.links.remove(host);
                 }
+                match fact {
+                    Fact::Started(host) => {
+                        self.leaving.remove(host);
+                    }
+                    Fact::Asked {
+                        host,
+                        request: Request::Leave,
+                    } => self
+                        .leaving
+                        .extend(self.lives.of(*host).map(|life| (*host, life))),
+                    _ => {}
+                }
                 self.lives.see(fact, view);
             }
         }
@@ -179,10 +194,11 @@ impl DeliveryChecker {
         }
         let number = self.number(id);
         let said = Said {
+            id,
             number,
             host,
             origin: view.host(host).id(),
-            life: self.lives.of(host),
+            life: self.lives.of(host).or(self.leaving.get(&host).copied()),
             at: view.now,
             payload: hash(payload),
             before: (self.count, self.bytes),
@@ -252,8 +268,12 @@ impl DeliveryChecker {
         let since = (self.count - said.before.0, self.bytes - said.before.1);
         let is_kept =
             since.0 < config.store_count_max / 4 * 3 && since.1 < config.store_bytes_max / 4 * 3;
-        let has_stayed = said.life.is_some() && self.lives.of(said.host) == said.life;
-        let has_left = !view.host(said.host).is_up()
+        let Some(life) = said.life else {
+            return false;
+        };
+        let has_stayed = self.lives.of(said.host) == Some(life);
+        let has_left = self.leaving.get(&said.host) == Some(&life)
+            && !view.host(said.host).is_up()
             && self.left.contains(&said.origin)
             && !self.evicted.contains(&said.origin);
         is_kept && view.host(said.host).id() == said.origin && (has_stayed || has_left)
@@ -285,10 +305,11 @@ impl DeliveryChecker {
                 let links = self.links.get(host).into_iter().flatten();
                 let links: Vec<String> = links.map(|node| view.name_of(node)).collect();
                 return Err(format!(
-                    "{} has not heard what {} said at {:.3} s; it is linked to {}",
+                    "{} has not heard what {} said at {:.3} s (message {}); it is linked to {}",
                     view.name(*host),
                     view.name(said.host),
                     said.at.as_secs_f64(),
+                    said.id,
                     if links.is_empty() {
                         "nobody".to_owned()
                     } else {
