@@ -10,12 +10,14 @@ pub mod fact;
 mod faults;
 pub mod host;
 mod memo;
+pub mod meter;
 pub mod network;
 pub mod options;
 mod people;
 pub mod process;
 mod queue;
 pub mod run;
+pub mod swarm;
 pub mod trace;
 pub mod world;
 

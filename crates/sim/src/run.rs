@@ -19,6 +19,7 @@ use crate::dice::{Dice as _, mix};
 use crate::fact::Violation;
 use crate::faults::{self, Remedy, Stage};
 use crate::host::HostId;
+use crate::meter::Metrics;
 use crate::network::Weather;
 use crate::options::{FaultKind, NetworkKind, Options};
 use crate::people::{self, Deed};
@@ -75,6 +76,8 @@ pub struct Outcome {
     pub violation: Option<Violation>,
     /// The last that happened, a line each.
     pub last: Vec<String>,
+    /// What was counted.
+    pub metrics: Metrics,
 }
 
 /// What is going to be done to the world.
@@ -143,6 +146,7 @@ pub fn run(
         steps: world.steps,
         violation,
         last: world.trace.last(),
+        metrics: Metrics::default(),
     }
 }
 
