@@ -328,8 +328,8 @@ impl Assembly {
             }
             Message::Links(links) => self.handle_links(from, links, now),
             Message::OpinionsOn(record) => {
-                let opinions: Vec<Opinion> = self.core.opinions(&record).cloned().collect();
-                for opinion in opinions {
+                // Each answers for itself; what those said who are away is told when members meet.
+                if let Some(opinion) = self.core.own_opinion(&record).cloned() {
                     let message =
                         Message::Succession(Box::new(succession::Message::Opinion(opinion)));
                     self.push(Output::Send {
@@ -372,7 +372,8 @@ impl Assembly {
             self.turns.sync_at = now.instant + self.config.sync;
             let met: Vec<NodeId> = self.met.iter().copied().collect();
             self.tell_status(met.clone());
-            if self.fork.is_none() && !self.gate.is_failing() && self.core.is_deciding() {
+            let repeats = self.turns.repeats_at_sync(self.membership().epoch());
+            if repeats && self.may_speak() && self.core.is_deciding() {
                 // To each what is this member's own, and to one at a time what others said: everybody telling everything
                 // to everybody would be as many messages as the cube of their number.
                 if !met.is_empty() {
