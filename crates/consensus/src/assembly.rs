@@ -328,15 +328,7 @@ impl Assembly {
             }
             Message::Links(links) => self.handle_links(from, links, now),
             Message::OpinionsOn(record) => {
-                // Each answers for itself; what those said who are away is told when members meet.
-                if let Some(opinion) = self.core.own_opinion(&record).cloned() {
-                    let message =
-                        Message::Succession(Box::new(succession::Message::Opinion(opinion)));
-                    self.push(Output::Send {
-                        to: vec![from],
-                        message,
-                    });
-                }
+                self.core.repeat_opinion(&record, from);
                 Ok(())
             }
             Message::Succession(message) => {
