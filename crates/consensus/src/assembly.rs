@@ -147,9 +147,10 @@ impl Assembly {
         self.core.opinions(record)
     }
 
-    /// This member's own opinion on a record.
+    /// This member's own opinion on a record, once it is durable.
     pub fn own_opinion(&self, record: &Digest) -> Option<&Opinion> {
-        self.core.own_opinion(record)
+        let own = self.core.own_opinion(record);
+        own.filter(|_| !self.gate.awaits_opinion(record))
     }
 
     /// What this member has said of candidates: for an assembly of its next life, so that nobody is answered twice.
