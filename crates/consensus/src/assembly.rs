@@ -147,9 +147,10 @@ impl Assembly {
         self.core.opinions(record)
     }
 
-    /// This member's own opinion on a record.
+    /// This member's own opinion on a record, once it is durable.
     pub fn own_opinion(&self, record: &Digest) -> Option<&Opinion> {
-        self.core.own_opinion(record)
+        let own = self.core.own_opinion(record);
+        own.filter(|_| !self.gate.awaits_opinion(record))
     }
 
     /// What this member has said of candidates: for an assembly of its next life, so that nobody is answered twice.
@@ -328,15 +329,7 @@ impl Assembly {
             }
             Message::Links(links) => self.handle_links(from, links, now),
             Message::OpinionsOn(record) => {
-                let opinions: Vec<Opinion> = self.core.opinions(&record).cloned().collect();
-                for opinion in opinions {
-                    let message =
-                        Message::Succession(Box::new(succession::Message::Opinion(opinion)));
-                    self.push(Output::Send {
-                        to: vec![from],
-                        message,
-                    });
-                }
+                self.core.repeat_opinion(&record, from);
                 Ok(())
             }
             Message::Succession(message) => {
@@ -372,7 +365,8 @@ impl Assembly {
             self.turns.sync_at = now.instant + self.config.sync;
             let met: Vec<NodeId> = self.met.iter().copied().collect();
             self.tell_status(met.clone());
-            if self.fork.is_none() && !self.gate.is_failing() && self.core.is_deciding() {
+            let repeats = self.turns.repeats_at_sync(self.membership().epoch());
+            if repeats && self.may_speak() && self.core.is_deciding() {
                 // To each what is this member's own, and to one at a time what others said: everybody telling everything
                 // to everybody would be as many messages as the cube of their number.
                 if !met.is_empty() {

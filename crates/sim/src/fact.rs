@@ -88,6 +88,20 @@ pub enum Fact<'a> {
         /// What.
         stored: &'a Stored,
     },
+    /// A connection was made: TCP and TLS, nothing said yet.
+    Connected {
+        /// Who dialled.
+        from: HostId,
+        /// Who was dialled.
+        to: HostId,
+    },
+    /// A connection is no more, in whatever way it ended.
+    Disconnected {
+        /// Who had dialled.
+        from: HostId,
+        /// Who had been dialled.
+        to: HostId,
+    },
     /// A connection was closed because the other end took too little.
     TooSlow {
         /// Who closed it.

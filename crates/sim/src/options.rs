@@ -106,14 +106,12 @@ impl Options {
 impl fmt::Display for Options {
     /// The command line's arguments that give these options again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let network = match self.network {
-            NetworkKind::Seeded => "seeded",
-            NetworkKind::Open => "open",
-        };
         write!(
             f,
-            "--seed {} --network {network} --nodes {}",
-            self.seed, self.nodes
+            "--seed {} --network {} --nodes {}",
+            self.seed,
+            self.network.name(),
+            self.nodes
         )?;
         if self.network == NetworkKind::Seeded {
             write!(f, " --seeds {}", self.seeds)?;
@@ -136,6 +134,19 @@ impl fmt::Display for Options {
             write!(f, " --plant {planted}")?;
         }
         Ok(())
+    }
+}
+
+impl NetworkKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Seeded, Self::Open];
+
+    /// What it is called on a command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Seeded => "seeded",
+            Self::Open => "open",
+        }
     }
 }
 

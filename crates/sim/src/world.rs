@@ -27,7 +27,9 @@ use crate::clock::Clock;
 use crate::dice::mix;
 use crate::fact::{Fact, Truth, View, Violation};
 use crate::host::{Host, HostId, Setup};
+use crate::meter::{Meter, Metrics};
 use crate::network::{Network, Weather};
+use crate::planting;
 use crate::queue::Queue;
 use crate::trace::{Entry, Trace};
 
@@ -60,6 +62,7 @@ pub struct World {
     /// What happened.
     pub trace: Trace,
     checkers: Vec<Box<dyn Checker>>,
+    meter: Meter,
     /// What applications were told and may want to react to.
     news: Vec<(HostId, Event)>,
     broken: Option<Violation>,
@@ -104,6 +107,7 @@ impl World {
             },
             trace: Trace::default(),
             checkers: Vec::new(),
+            meter: Meter::default(),
             news: Vec::new(),
             broken: None,
             rng: ChaCha8Rng::seed_from_u64(mix(seed, 2)),
@@ -217,7 +221,7 @@ impl World {
         let mut checkers = std::mem::take(&mut self.checkers);
         let view = self.view();
         let outcome = checkers.iter_mut().try_for_each(|checker| {
-            crate::unplanted(|| checker.settled(view)).map_err(|what| Violation {
+            planting::unplanted(|| checker.settled(view)).map_err(|what| Violation {
                 checker: checker.name(),
                 at: view.now,
                 what,
@@ -225,6 +229,11 @@ impl World {
         });
         self.checkers = checkers;
         outcome
+    }
+
+    /// What the run has cost so far, and how fast it was.
+    pub fn metrics(&self) -> Metrics {
+        self.meter.metrics(self.steps)
     }
 
     /// Notes something that the world did.
@@ -426,9 +435,11 @@ impl World {
             return;
         }
         let mut checkers = std::mem::take(&mut self.checkers);
+        let mut meter = std::mem::take(&mut self.meter);
         let view = self.view();
+        meter.see(fact, view);
         let broken = checkers.iter_mut().find_map(|checker| {
-            let seen = crate::unplanted(|| checker.see(fact, view));
+            let seen = planting::unplanted(|| checker.see(fact, view));
             seen.err().map(|what| Violation {
                 checker: checker.name(),
                 at: view.now,
@@ -436,6 +447,7 @@ impl World {
             })
         });
         self.checkers = checkers;
+        self.meter = meter;
         self.broken = broken;
     }
 

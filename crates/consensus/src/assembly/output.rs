@@ -31,7 +31,7 @@ pub enum Message {
     },
     /// Links in order; none if there are no more.
     Links(Vec<Arc<Link>>),
-    /// Send me the opinions you hold on this record.
+    /// Send me your opinion on this record, if you have one.
     OpinionsOn(Digest),
     /// About candidates, and the decision at hand.
     Succession(Box<succession::Message>),

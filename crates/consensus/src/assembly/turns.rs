@@ -10,6 +10,9 @@ use crate::id::NodeId;
 use crate::succession::{Membership, Succession};
 use crate::transcript::Transcript;
 
+/// At the most so many comparisons pass before what was said is said again.
+const REPEATED_EVERY: u32 = 16;
+
 /// How many patiences a ballot is led before a new one is begun: what was proposed may be refused by all who are left.
 const PATIENCES_PER_BALLOT: u32 = 8;
 
@@ -26,6 +29,8 @@ pub(super) struct Turns {
     /// How many ballots of others were seen in this epoch.
     ballots: u32,
     pub(super) sync_at: Instant,
+    /// How often what is known was compared in which epoch.
+    synced: (u64, u32),
     /// Until when nobody is chosen to be thrown out.
     pub(super) hold_evictions_until: Option<Instant>,
 }
@@ -38,8 +43,20 @@ impl Turns {
             failures: 0,
             ballots: 0,
             sync_at,
+            synced: (0, 0),
             hold_evictions_until: None,
         }
+    }
+
+    /// Whether this time everything is said again that was said about the present decision, ever more rarely while there is
+    /// none: who waits for a person waits for hours.
+    pub(super) fn repeats_at_sync(&mut self, epoch: u64) -> bool {
+        let count = match self.synced {
+            (of, count) if of == epoch => count.saturating_add(1),
+            _ => 0,
+        };
+        self.synced = (epoch, count);
+        count.is_power_of_two() || (count > 0 && count.is_multiple_of(REPEATED_EVERY))
     }
 
     pub(super) fn sync_is_due(&self, now: Instant) -> bool {

@@ -7,6 +7,7 @@ use quorate_node::limits::{CONNECT_MAX, HANDSHAKE_MAX, PING_AFTER};
 use quorate_node::roles::{DialError, DialId};
 
 use super::{Due, World, conn_of};
+use crate::fact::Fact;
 use crate::host::HostId;
 use crate::network::{EndState, Item};
 
@@ -219,6 +220,7 @@ impl World {
         if let Some(link) = self.network.links.get_mut(&link) {
             link.ends[0].state = EndState::Up;
         }
+        self.observe(&Fact::Connected { from, to });
         let now = self.now;
         self.put(link, 0, now, Item::Opened);
         let conn = conn_of(link, 0);

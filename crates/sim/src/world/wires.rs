@@ -452,9 +452,12 @@ impl World {
     }
 
     pub(super) fn remove(&mut self, number: u64) {
-        self.network.links.remove(&number);
         self.network.stuck.remove(&(number, 0));
         self.network.stuck.remove(&(number, 1));
+        if let Some(link) = self.network.links.remove(&number) {
+            let [from, to] = link.ends.map(|end| end.host);
+            self.observe(&Fact::Disconnected { from, to });
+        }
     }
 
     fn far_host(&self, id: HostId, conn: ConnId) -> Option<HostId> {
