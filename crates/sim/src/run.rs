@@ -146,7 +146,7 @@ pub fn run(
         steps: world.steps,
         violation,
         last: world.trace.last(),
-        metrics: Metrics::default(),
+        metrics: world.meter.metrics(world.steps),
     }
 }
 

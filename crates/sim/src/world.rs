@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::dice::mix;
 use crate::fact::{Fact, Truth, View, Violation};
 use crate::host::{Host, HostId, Setup};
+use crate::meter::Meter;
 use crate::network::{Network, Weather};
 use crate::queue::Queue;
 use crate::trace::{Entry, Trace};
@@ -60,6 +61,8 @@ pub struct World {
     /// What happened.
     pub trace: Trace,
     checkers: Vec<Box<dyn Checker>>,
+    /// What it costs.
+    pub meter: Meter,
     /// What applications were told and may want to react to.
     news: Vec<(HostId, Event)>,
     broken: Option<Violation>,
@@ -103,6 +106,7 @@ impl World {
             },
             trace: Trace::default(),
             checkers: Vec::new(),
+            meter: Meter::default(),
             news: Vec::new(),
             broken: None,
             rng: ChaCha8Rng::seed_from_u64(mix(seed, 2)),
@@ -425,7 +429,9 @@ impl World {
             return;
         }
         let mut checkers = std::mem::take(&mut self.checkers);
+        let mut meter = std::mem::take(&mut self.meter);
         let view = self.view();
+        meter.see(fact, view);
         let broken = checkers.iter_mut().find_map(|checker| {
             let seen = crate::unplanted(|| checker.see(fact, view));
             seen.err().map(|what| Violation {
@@ -435,6 +441,7 @@ impl World {
             })
         });
         self.checkers = checkers;
+        self.meter = meter;
         self.broken = broken;
     }
 
