@@ -81,6 +81,13 @@ pub enum Fact<'a> {
     },
     /// A write failed.
     NotDurable(HostId),
+    /// A write was cut short, or failed: whether it is on the disk shows at the next start.
+    MayBeDurable {
+        /// Where.
+        host: HostId,
+        /// What.
+        stored: &'a Stored,
+    },
     /// A connection was made: TCP and TLS, nothing said yet.
     Connected {
         /// Who dialled.
@@ -96,7 +103,12 @@ pub enum Fact<'a> {
         to: HostId,
     },
     /// A connection was closed because the other end took too little.
-    TooSlow(HostId),
+    TooSlow {
+        /// Who closed it.
+        host: HostId,
+        /// Who took too little.
+        to: HostId,
+    },
     /// A second has passed: a time to look at everything.
     Tick,
 }
@@ -116,6 +128,8 @@ pub struct Truth {
     pub gone: BTreeSet<HostId>,
     /// How many nodes lie in a way that may fork an open network.
     pub equivocators: usize,
+    /// Candidates that somebody denies, and who stay out.
+    pub unwanted: BTreeSet<HostId>,
 }
 
 /// What checkers can look at: everything, and change nothing.
@@ -171,6 +185,14 @@ impl<'a> View<'a> {
             host.address,
             host.id().short()
         )
+    }
+
+    /// A node in words: its host, or its key where it has none.
+    pub fn name_of(&self, node: &NodeId) -> String {
+        match self.host_of(node) {
+            Some(host) => self.name(host),
+            None => node.to_string(),
+        }
     }
 }
 

@@ -14,14 +14,10 @@ pub mod meter;
 pub mod network;
 pub mod options;
 mod people;
+mod planting;
 pub mod process;
 mod queue;
 pub mod run;
 pub mod swarm;
 pub mod trace;
 pub mod world;
-
-/// Runs a check on a product that is not broken on purpose: checkers verify with the product's own code.
-fn unplanted<T>(check: impl FnOnce() -> T) -> T {
-    check()
-}

@@ -69,7 +69,7 @@ impl Meter {
             }
             Fact::Connected { .. } => self.connections.made += 1,
             Fact::Disconnected { .. } => self.connections.ended += 1,
-            Fact::TooSlow(_) => self.connections.too_slow += 1,
+            Fact::TooSlow { .. } => self.connections.too_slow += 1,
             Fact::Tick => {
                 let running = view
                     .all()

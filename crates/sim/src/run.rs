@@ -15,6 +15,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::cast::{self, Cast};
+use crate::checkers;
 use crate::dice::{Dice as _, mix};
 use crate::fact::Violation;
 use crate::faults::{self, Remedy, Stage};
@@ -23,6 +24,7 @@ use crate::meter::Metrics;
 use crate::network::Weather;
 use crate::options::{FaultKind, NetworkKind, Options};
 use crate::people::{self, Deed};
+use crate::planting;
 use crate::queue::Queue;
 use crate::world::{Death, World};
 
@@ -108,6 +110,30 @@ pub fn run(
     log: Option<Box<dyn Write + Send>>,
     watch: &mut dyn FnMut(Progress),
 ) -> Outcome {
+    match options.planted.as_deref().map(planting::find).transpose() {
+        Ok(fault) => planting::with(fault, || run_as_is(options, log, watch)),
+        Err(what) => Outcome {
+            options: options.clone(),
+            hash: Digest::new([0; 32]),
+            entries: 0,
+            now: Duration::ZERO,
+            steps: 0,
+            metrics: Metrics::default(),
+            violation: Some(Violation {
+                checker: "options",
+                at: Duration::ZERO,
+                what,
+            }),
+            last: Vec::new(),
+        },
+    }
+}
+
+fn run_as_is(
+    options: &Options,
+    log: Option<Box<dyn Write + Send>>,
+    watch: &mut dyn FnMut(Progress),
+) -> Outcome {
     let mut rng = ChaCha8Rng::seed_from_u64(mix(options.seed, 3));
     let calm = weather(&mut rng);
     let mut world = World::new(options.seed, calm, cast::scheme(options.signatures));
@@ -115,6 +141,9 @@ pub fn run(
     world.attacks_until = options.duration;
     if let Some(log) = log {
         world.trace.log_to(log);
+    }
+    for checker in checkers::all(options.network) {
+        world.watch(checker);
     }
     let assembled = cast::assemble(&mut world, options, &mut rng);
     let mut run = Run {
@@ -146,7 +175,7 @@ pub fn run(
         steps: world.steps,
         violation,
         last: world.trace.last(),
-        metrics: world.meter.metrics(world.steps),
+        metrics: world.metrics(),
     }
 }
 

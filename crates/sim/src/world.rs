@@ -27,8 +27,9 @@ use crate::clock::Clock;
 use crate::dice::mix;
 use crate::fact::{Fact, Truth, View, Violation};
 use crate::host::{Host, HostId, Setup};
-use crate::meter::Meter;
+use crate::meter::{Meter, Metrics};
 use crate::network::{Network, Weather};
+use crate::planting;
 use crate::queue::Queue;
 use crate::trace::{Entry, Trace};
 
@@ -61,8 +62,7 @@ pub struct World {
     /// What happened.
     pub trace: Trace,
     checkers: Vec<Box<dyn Checker>>,
-    /// What it costs.
-    pub meter: Meter,
+    meter: Meter,
     /// What applications were told and may want to react to.
     news: Vec<(HostId, Event)>,
     broken: Option<Violation>,
@@ -101,8 +101,9 @@ impl World {
                 electorate: None,
                 scheme,
                 by_id: BTreeMap::new(),
-                gone: BTreeSet::new(),
                 equivocators: 0,
+                gone: BTreeSet::new(),
+                unwanted: BTreeSet::new(),
             },
             trace: Trace::default(),
             checkers: Vec::new(),
@@ -220,7 +221,7 @@ impl World {
         let mut checkers = std::mem::take(&mut self.checkers);
         let view = self.view();
         let outcome = checkers.iter_mut().try_for_each(|checker| {
-            crate::unplanted(|| checker.settled(view)).map_err(|what| Violation {
+            planting::unplanted(|| checker.settled(view)).map_err(|what| Violation {
                 checker: checker.name(),
                 at: view.now,
                 what,
@@ -228,6 +229,11 @@ impl World {
         });
         self.checkers = checkers;
         outcome
+    }
+
+    /// What the run has cost so far, and how fast it was.
+    pub fn metrics(&self) -> Metrics {
+        self.meter.metrics(self.steps)
     }
 
     /// Notes something that the world did.
@@ -433,7 +439,7 @@ impl World {
         let view = self.view();
         meter.see(fact, view);
         let broken = checkers.iter_mut().find_map(|checker| {
-            let seen = crate::unplanted(|| checker.see(fact, view));
+            let seen = planting::unplanted(|| checker.see(fact, view));
             seen.err().map(|what| Violation {
                 checker: checker.name(),
                 at: view.now,

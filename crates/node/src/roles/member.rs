@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use quorate_consensus::succession::Durable;
 use quorate_consensus::{Assembly, NetworkId, NodeId, Now, Record, Scheme, Signer, assembly};
-use quorate_gossip::Gossip;
+use quorate_gossip::{Gossip, Usage};
 use quorate_overlay::Neighborhood;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -223,6 +223,11 @@ impl Member {
     /// The assembly, while this node is a member.
     pub const fn assembly(&self) -> Option<&Assembly> {
         self.assembly.as_ref()
+    }
+
+    /// How full the bounded memory of gossip is.
+    pub fn gossip_usage(&self) -> Usage {
+        self.gossip.usage()
     }
 
     /// What must follow every input: outputs of the engines turned into effects, until nothing is left to do.

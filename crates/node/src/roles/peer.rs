@@ -14,7 +14,7 @@ use std::time::Instant;
 use quorate_consensus::{
     Electorate, NetworkId, NodeId, Now, Proof, Record, Roster, Scheme, Signer,
 };
-use quorate_gossip::Gossip;
+use quorate_gossip::{Gossip, Usage};
 use quorate_overlay::Neighborhood;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -146,6 +146,11 @@ impl Peer {
     /// Every standing this peer knows, with its proof.
     pub const fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// How full the bounded memory of gossip is.
+    pub fn gossip_usage(&self) -> Usage {
+        self.gossip.usage()
     }
 
     /// What must follow every input: outputs of the engines turned into effects, until nothing is left to do.

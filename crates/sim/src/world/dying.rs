@@ -90,17 +90,21 @@ impl World {
         let Some(store) = host.store.take() else {
             return;
         };
+        let batch = std::mem::take(&mut host.writing);
         let dying = || {
-            if !host.writing.is_empty() {
+            if !batch.is_empty() {
                 host.disk.cut_after(operations);
                 // Whether it was kept shows when it is opened again.
-                let _kept = store.write(host.writing.iter().map(|(_, stored)| stored));
+                let _kept = store.write(batch.iter().map(|(_, stored)| stored));
             }
             // The dead tidy nothing up.
             host.disk.cut_after(0);
             drop(store);
         };
         let _died = catch_unwind(AssertUnwindSafe(dying));
+        for (_, stored) in &batch {
+            self.may_be_durable(id, stored);
+        }
     }
 
     fn own_end(&self, id: HostId, number: u64) -> Option<(u64, usize)> {

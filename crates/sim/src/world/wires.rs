@@ -49,6 +49,7 @@ impl World {
         let Some(link) = self.network.links.get_mut(&number) else {
             return;
         };
+        let to = link.ends[1 - end].host;
         let near = &mut link.ends[end];
         if near.state != EndState::Up || near.host != id {
             return;
@@ -62,7 +63,7 @@ impl World {
                 .is_some_and(|since| now > since + WRITE_MAX);
         if len > FRAME_MAX || is_full || is_stuck {
             let cause = if is_full {
-                self.observe(&Fact::TooSlow(id));
+                self.observe(&Fact::TooSlow { host: id, to });
                 "it takes messages too slowly".to_owned()
             } else if is_stuck {
                 format!("nothing could be sent for {WRITE_MAX:?}")

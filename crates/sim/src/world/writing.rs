@@ -65,7 +65,10 @@ impl World {
                     host: id,
                     stored: &stored,
                 }),
-                Err(_) => self.observe(&Fact::NotDurable(id)),
+                Err(_) => {
+                    self.observe(&Fact::NotDurable(id));
+                    self.may_be_durable(id, &stored);
+                }
             }
             let result = result.clone();
             self.drive(id, |role, now| role.handle_written(write, result, now));
@@ -83,6 +86,14 @@ impl World {
         {
             let write = || store.write(batch.iter().map(|(_, stored)| stored)).is_ok();
             let _kept = catch_unwind(AssertUnwindSafe(write));
+            for (_, stored) in &batch {
+                self.may_be_durable(id, stored);
+            }
         }
+    }
+
+    /// Nobody was told whether this is on the disk.
+    pub(super) fn may_be_durable(&mut self, id: HostId, stored: &Stored) {
+        self.observe(&Fact::MayBeDurable { host: id, stored });
     }
 }
