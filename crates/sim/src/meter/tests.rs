@@ -62,6 +62,7 @@ impl Stage {
                 by_id,
                 equivocators: 0,
                 gone: BTreeSet::new(),
+                unwanted: BTreeSet::new(),
             },
             meter: Meter::default(),
             now: Duration::ZERO,
@@ -424,7 +425,7 @@ fn connections_and_steps_are_counted() {
     let (from, to) = (HostId(1), HostId(2));
     stage.see(&Fact::Connected { from, to });
     stage.see(&Fact::Connected { from, to });
-    stage.see(&Fact::TooSlow(from));
+    stage.see(&Fact::TooSlow { host: from, to });
     stage.see(&Fact::Disconnected { from, to });
     let metrics = stage.metrics();
     let expected = Connections {
