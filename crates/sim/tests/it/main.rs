@@ -1,6 +1,8 @@
 //! The crate from outside: a file per behaviour.
 
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod dishonest;
 #[cfg(test)]
 mod stage;
