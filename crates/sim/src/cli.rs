@@ -46,8 +46,10 @@ pub(crate) fn main() -> ExitCode {
 fn refuse(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         let text = error.to_string();
-        // The rest is the usage, which `--help` has.
-        eprintln!("{}", text.lines().next().unwrap_or_default());
+        // What comes after the first empty line is the usage, which `--help` has.
+        let lines = text.lines().map(str::trim);
+        let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+        eprintln!("{}", lines.join(" "));
         ExitCode::from(UNUSABLE)
     } else {
         print!("{error}");

@@ -99,3 +99,75 @@ pub fn base_of(date: &str) -> u64 {
     first.copy_from_slice(&hash[..8]);
     u64::from_le_bytes(first)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUNS: u64 = 200;
+
+    fn all(network: Option<NetworkKind>) -> Vec<Options> {
+        (1..=RUNS).map(|run| mix(run, 7, network, 30)).collect()
+    }
+
+    #[test]
+    fn a_mix_follows_from_its_number_and_base_and_from_nothing_else() {
+        assert_eq!(all(None), all(None));
+        let seeds: BTreeSet<u64> = all(None).iter().map(|run| run.seed).collect();
+        assert_eq!(seeds.len() as u64, RUNS);
+        assert_ne!(mix(1, 7, None, 30), mix(1, 8, None, 30));
+    }
+
+    #[test]
+    fn the_networks_take_turns_unless_one_is_wanted() {
+        let turns: Vec<NetworkKind> = all(None).iter().map(|run| run.network).collect();
+        assert!(turns.windows(2).all(|pair| pair[0] != pair[1]));
+        let open = all(Some(NetworkKind::Open));
+        assert!(open.iter().all(|run| run.network == NetworkKind::Open));
+    }
+
+    #[test]
+    fn two_hundred_runs_have_everything_in_them() {
+        let runs = all(None);
+        for fault in FaultKind::ALL {
+            let with = runs.iter().filter(|run| run.faults.contains(&fault));
+            assert!((70..=130).contains(&with.count()), "{fault:?}");
+        }
+        let has = |what: &dyn Fn(&Options) -> bool| runs.iter().any(what);
+        assert!(has(&|run| run.faults.is_empty()));
+        assert!(has(&|run| run.faults.len() == FaultKind::ALL.len()));
+        for conduct in Conduct::ALL {
+            assert!(has(&|run| run.liars.contains(&conduct)), "{conduct}");
+        }
+        for number in 0..=LIARS_MAX {
+            assert!(has(&|run| run.liars.len() == number), "{number} liars");
+        }
+        let is_seeded = |run: &Options| run.network == NetworkKind::Seeded;
+        assert!(has(&|run| is_seeded(run) && run.seeds == 3));
+        assert!(has(&|run| is_seeded(run) && run.seeds == 5));
+    }
+
+    #[test]
+    fn a_mix_keeps_to_its_bounds() {
+        for nodes in [1, 4, 30] {
+            for run in (1..=RUNS).map(|run| mix(run, 9, None, nodes)) {
+                let seconds = run.duration.as_secs();
+                assert!((SECONDS.0..=SECONDS.1).contains(&seconds), "{run}");
+                assert!((1..=nodes).contains(&run.nodes), "{run}");
+                assert!(run.liars.len() * NODES_PER_LIAR <= run.nodes, "{run}");
+                assert!(
+                    dishonest_seeds(&run.liars) <= dishonest_max(run.seeds),
+                    "{run}"
+                );
+                let fitting = fitting(run.network);
+                assert!(run.liars.iter().all(|liar| fitting.contains(liar)), "{run}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_day_has_runs_of_its_own() {
+        assert_eq!(base_of("2026-11-22"), base_of("2026-11-22"));
+        assert_ne!(base_of("2026-11-22"), base_of("2026-11-23"));
+    }
+}

@@ -61,3 +61,30 @@ pub(super) fn run(
         metrics: Metrics::default(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_sim::options::NetworkKind;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_broken_promise_at_the_time_that_was_reached() {
+        hush();
+        let options = Options {
+            nodes: 2,
+            duration: Duration::from_secs(2),
+            ..Options::new(NetworkKind::Seeded, 1)
+        };
+        let mut looks = 0;
+        let outcome = run(&options, None, &mut |_| {
+            looks += 1;
+            assert!(looks < 3, "enough of this");
+        });
+        let violation = outcome.violation.unwrap();
+        assert_eq!(violation.checker, "no panic");
+        assert!(violation.what.contains("enough of this"), "{violation}");
+        assert!(violation.at > Duration::ZERO);
+        assert_eq!((outcome.now, outcome.options), (violation.at, options));
+    }
+}

@@ -183,3 +183,100 @@ fn list(names: Vec<&str>) -> String {
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use quorate_consensus::Digest;
+    use quorate_sim::dishonest::Conduct;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// A run that went well, or did not.
+    pub(in crate::cli) fn ended(number: Option<u64>, held: bool) -> Ended {
+        let violation = Violation {
+            checker: "agreement",
+            at: Duration::from_millis(1_500),
+            what: "two rosters differ".to_owned(),
+        };
+        let options = Options {
+            liars: vec![Conduct::Accuser],
+            faults: FaultKind::ALL.into(),
+            ..Options::new(NetworkKind::Seeded, 42)
+        };
+        Ended {
+            number,
+            outcome: Outcome {
+                options,
+                hash: Digest::new([0xab; 32]),
+                entries: 9,
+                now: Duration::from_secs(20),
+                steps: 5,
+                violation: (!held).then_some(violation),
+                last: vec!["1.4 host 1 starts".to_owned()],
+                metrics: Metrics::default(),
+            },
+            real: Duration::from_secs(2),
+        }
+    }
+
+    #[test]
+    fn a_failure_names_the_seed_the_promise_what_came_before_and_how_to_see_it_again() {
+        let text = ended(None, false).full();
+        let command = "cargo run --release -p quorate-sim -- --seed 42 --network seeded --nodes 30 --seeds 3 --seconds 120 \
+                       --faults crash,power-loss,pause,partition,one-way,reset,stall,slow-reader,clock,slow-disk,failing-disk,lost-disk \
+                       --liars accuser";
+        let expected = format!(
+            "BROKEN with seed 42: agreement broken at 1.500000 s: two rosters differ\n\
+             the last that happened:\n  1.4 host 1 starts\n\
+             to repeat it:\n  {command}\n\
+             to see everything that happens:\n  {command} --trace\n"
+        );
+        assert!(text.ends_with(&expected), "{text}");
+        assert!(!text.contains("all promises held"));
+        assert!(text.contains("20.000 s of virtual time in 2.000 s, 10.0 times as fast"));
+    }
+
+    #[test]
+    fn a_run_that_went_well_says_no_more_than_that() {
+        let text = ended(None, true).full();
+        assert!(text.ends_with("\nall promises held\n"));
+        assert!(!text.contains("host 1 starts"));
+    }
+
+    #[test]
+    fn the_json_of_a_failure_has_its_promise_time_and_last_events() {
+        let json: Value = serde_json::from_str(&ended(Some(7), false).json()).unwrap();
+        assert_eq!((&json["run"], &json["held"]), (&7.into(), &false.into()));
+        assert_eq!(json["violation"]["promise"], "agreement");
+        assert_eq!(json["violation"]["at_us"], 1_500_000);
+        assert_eq!(json["violation"]["what"], "two rosters differ");
+        assert_eq!(json["last"][0], "1.4 host 1 starts");
+        let json: Value = serde_json::from_str(&ended(None, true).json()).unwrap();
+        assert!(json.get("run").is_none());
+        assert_eq!(json["last"].as_array().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_swarms_line_has_what_the_run_was_made_of_and_how_it_ended() {
+        let line = ended(Some(7), true).line();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let expected = "7 seed 42 seeded 30 nodes 3 seeds 20.0 s in 2.00 s abababababababab ok faults all liars accuser";
+        assert_eq!(words.join(" "), expected);
+        assert!(ended(Some(7), false).line().contains(" BROKEN: agreement "));
+    }
+
+    #[test]
+    fn a_command_names_the_feature_it_needs() {
+        let options = Options {
+            planted: Some("repair-off".to_owned()),
+            ..Options::new(NetworkKind::Open, 1)
+        };
+        let command = command(&options);
+        assert!(
+            command
+                .starts_with("cargo run --release -p quorate-sim --features planted -- --seed 1 ")
+        );
+        assert!(command.ends_with(" --plant repair-off"));
+    }
+}

@@ -41,7 +41,7 @@ pub(super) fn run(swarm: &Swarm) -> Result<bool, String> {
                 })?;
         }
         drop(ended);
-        Ok(report(swarm, &all))
+        Ok(report(swarm, &all, &mut write_out))
     })
 }
 
@@ -80,7 +80,7 @@ impl Work<'_> {
 }
 
 /// Reports the runs as they end, in order: one that ends early waits for those before it.
-fn report(swarm: &Swarm, all: &Receiver<Ended>) -> bool {
+fn report(swarm: &Swarm, all: &Receiver<Ended>, write: &mut dyn FnMut(&str)) -> bool {
     let began = Instant::now();
     let mut line = Line::new(!swarm.json);
     let mut waiting = BTreeMap::new();
@@ -102,7 +102,7 @@ fn report(swarm: &Swarm, all: &Receiver<Ended>) -> bool {
             reported += 1;
             failures += u64::from(run.outcome.violation.is_some());
             line.clear();
-            write_out(&shown(swarm, &run));
+            write(&shown(swarm, &run));
         }
         line.draw(ended, swarm.runs, || {
             describe(ended, swarm.runs, failures, began.elapsed())
@@ -111,7 +111,7 @@ fn report(swarm: &Swarm, all: &Receiver<Ended>) -> bool {
     line.clear();
     if !swarm.json {
         let real = began.elapsed().as_secs_f64();
-        write_out(&format!(
+        write(&format!(
             "{reported} of {} runs in {real:.1} s, {failures} broke a promise\n",
             swarm.runs
         ));
@@ -134,4 +134,75 @@ fn describe(ended: u64, runs: u64, failures: u64, real: Duration) -> String {
         format!("{:.0}", (runs - ended.min(runs)) as f64 / rate)
     };
     format!("{ended} of {runs} runs, {failures} failed, {rate:.2} runs/s, {left} s left")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use quorate_sim::options::Signatures;
+
+    use super::*;
+    use crate::cli::report::tests::ended;
+
+    fn swarm(fail_fast: bool) -> Swarm {
+        Swarm {
+            runs: 4,
+            base: 1,
+            network: None,
+            nodes: 10,
+            signatures: Signatures::Ed25519,
+            planted: None,
+            threads: NonZeroUsize::MIN,
+            fail_fast,
+            json: false,
+        }
+    }
+
+    /// What is written when runs end in this order, and whether all held.
+    fn written(swarm: &Swarm, runs: &[(u64, bool)]) -> (Vec<String>, bool) {
+        let (sender, all) = channel();
+        for (number, held) in runs {
+            sender.send(ended(Some(*number), *held)).unwrap();
+        }
+        drop(sender);
+        let mut written = Vec::new();
+        let held = report(swarm, &all, &mut |text| written.push(text.to_owned()));
+        (written, held)
+    }
+
+    fn number(text: &str) -> Option<u64> {
+        text.split_whitespace().next()?.parse().ok()
+    }
+
+    #[test]
+    fn runs_are_told_in_order_whatever_order_they_end_in() {
+        let runs = [(3, true), (1, true), (4, true), (2, true)];
+        let (written, held) = written(&swarm(false), &runs);
+        let numbers: Vec<Option<u64>> = written[..4].iter().map(|text| number(text)).collect();
+        assert_eq!(numbers, [Some(1), Some(2), Some(3), Some(4)]);
+        assert!(written[4].starts_with("4 of 4 runs in "));
+        assert!(held);
+    }
+
+    #[test]
+    fn a_failure_is_told_at_once_and_others_go_on() {
+        let runs = [(1, true), (2, false), (3, true), (4, false)];
+        let (written, held) = written(&swarm(false), &runs);
+        assert!(written[1].contains("BROKEN: agreement"));
+        assert!(written[1].contains("to repeat it:"));
+        assert!(!written[2].contains("BROKEN"));
+        assert!(written[4].ends_with(" 2 broke a promise\n"));
+        assert!(!held);
+    }
+
+    #[test]
+    fn the_first_failure_is_the_last_run_told_if_one_is_enough() {
+        let runs = [(4, false), (3, true), (1, true), (2, false)];
+        let (written, held) = written(&swarm(true), &runs);
+        let numbers: Vec<Option<u64>> = written[..2].iter().map(|text| number(text)).collect();
+        assert_eq!(numbers, [Some(1), Some(2)]);
+        assert!(written[2].starts_with("2 of 4 runs in "));
+        assert!(!held);
+    }
 }

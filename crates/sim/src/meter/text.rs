@@ -80,10 +80,13 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, what: &str) -> fmt::Result {
 }
 
 fn times(f: &mut fmt::Formatter<'_>, name: &str, times: &Spread) -> fmt::Result {
+    if times.count == 0 {
+        return line(f, name, "none");
+    }
     let [median, p95, max] = [times.median_us, times.p95_us, times.max_us].map(thousandths);
     writeln!(
         f,
-        "{name:<20} {:>8}   median {median:>12} ms   p95 {p95:>12} ms   max {max:>12} ms",
+        "{name:<20} {:>12}   median {median} ms, p95 {p95} ms, at most {max} ms",
         times.count
     )
 }

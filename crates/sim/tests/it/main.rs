@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod checkers;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod dishonest;
 #[cfg(test)]
 mod stage;
