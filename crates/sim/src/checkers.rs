@@ -7,6 +7,7 @@ mod agreement;
 mod bounds;
 mod delivery;
 mod durability;
+mod evidence;
 mod false_eviction;
 mod lives;
 mod progress;
@@ -17,6 +18,7 @@ pub use agreement::Agreement;
 pub use bounds::{AMISS_MAX, Bounds, FRAMES_MAX, WRITES_MAX};
 pub use delivery::DeliveryChecker;
 pub use durability::Durability;
+pub use evidence::EvidenceChecker;
 pub use false_eviction::FalseEviction;
 pub use progress::ProgressChecker;
 pub use proof::ProofChecker;
@@ -36,7 +38,10 @@ pub fn all(network: NetworkKind) -> Vec<Box<dyn Checker>> {
         Box::<Agreement>::default(),
     ];
     match network {
-        NetworkKind::Seeded => all.push(Box::<ProofChecker>::default()),
+        NetworkKind::Seeded => {
+            all.push(Box::<ProofChecker>::default());
+            all.push(Box::<EvidenceChecker>::default());
+        }
         NetworkKind::Open => all.push(Box::<SuccessionChecker>::default()),
     }
     all

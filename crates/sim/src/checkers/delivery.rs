@@ -5,7 +5,7 @@
 //! - a process delivers a message at most once, by its name; and in a seeded network also by origin, life and number, so
 //!   that an origin that numbers two messages alike is heard once (members' numbers begin anew with every process, which
 //!   deliveries do not show);
-//! - nobody delivers what it said itself;
+//! - nobody delivers what it said itself, nor what somebody said in a life that this node has told was ended by eviction;
 //! - what is delivered as an honest node's was broadcast by its application: this content, in this life. What liars say
 //!   need not have been asked for.
 //!
@@ -84,6 +84,8 @@ pub struct DeliveryChecker {
     /// Whose leave was told, and whose eviction.
     left: BTreeSet<NodeId>,
     evicted: BTreeSet<NodeId>,
+    /// Which life of whom each process has told the end of, and when.
+    ended: BTreeMap<(HostId, NodeId), (u64, Duration)>,
     /// Messages, standings and bytes so far.
     count: usize,
     bytes: usize,
@@ -121,10 +123,17 @@ impl Checker for DeliveryChecker {
                 self.left.insert(member.id);
             }
             Fact::Told {
-                event: Event::DeadConfirmed { member, .. },
-                ..
+                host,
+                event:
+                    Event::DeadConfirmed {
+                        member,
+                        incarnation,
+                        ..
+                    },
             } => {
                 self.evicted.insert(member.id);
+                self.ended
+                    .insert((*host, member.id), (*incarnation, view.now));
             }
             Fact::Replied {
                 host,
@@ -146,6 +155,7 @@ impl Checker for DeliveryChecker {
             fact => {
                 if let Fact::Started(host) | Fact::Stopped { host, .. } = fact {
                     self.heard.remove(host);
+                    self.ended.retain(|(at, _), _| at != host);
                     self.links.remove(host);
                 }
                 match fact {
@@ -230,6 +240,13 @@ impl DeliveryChecker {
         };
         if origin == view.host(host).id() {
             return Err(format!("{}, which is its own", what()));
+        }
+        // What was let through at the moment of the eviction may come out after it.
+        if let Some((life, at)) = self.ended.get(&(host, origin))
+            && delivery.incarnation <= *life
+            && *at < view.now
+        {
+            return Err(format!("{}, which was thrown out of it", what()));
         }
         let number = self.number(delivery.id);
         let is_seeded = view.host(host).setup.kind == Kind::Peer;

@@ -17,7 +17,7 @@
 //! the wire between them, or without such a session; votes on lives that the member does not know to be in; accusations in
 //! bad weather; and votes on proposals that nobody ever sent, which no certificate can come of unless seeds vote alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate_consensus::council::{self, Durable};
@@ -34,9 +34,12 @@ use crate::fact::{Fact, View};
 use crate::host::HostId;
 use crate::process::Process;
 
-/// How long before a seed's vote is written everything must have been well: its probe takes one second by its own clock,
-/// and the write what the disk takes.
-const VOTE_WINDOW: Duration = Duration::from_secs(15);
+/// How long before a seed's vote is written everything must have been well, beside what the disk takes: its probe takes the
+/// probe's time by its own clock, and nothing is done before or after it. Twice that, and a little, leaves room.
+const LITTLE: Duration = Duration::from_secs(2);
+
+/// For how long a disk that was slow may still be busy.
+const DISK_BUSY: Duration = Duration::from_secs(30);
 
 /// How long before the first vote, for a certificate: longer than a proposal is open.
 const ATTEMPT_WINDOW: Duration = Duration::from_secs(35);
@@ -64,7 +67,9 @@ pub struct FalseEviction {
     /// When honest seeds voted yes on evictions.
     voted: BTreeMap<(HostId, ProposalId), Duration>,
     /// Certificates that were looked at.
-    certified: BTreeMap<ProposalId, Duration>,
+    certified: BTreeSet<ProposalId>,
+    /// How long a write took at most on disks that are slow, or were so until lately, and when that was.
+    slow: BTreeMap<HostId, (Duration, Duration)>,
 }
 
 impl Checker for FalseEviction {
@@ -106,6 +111,14 @@ impl Checker for FalseEviction {
                 // It comes again when its process does, and says nothing of that time.
                 self.voted.entry((*host, vote.proposal)).or_insert(view.now);
             }
+            Fact::Tick => {
+                for (id, host) in view.all() {
+                    let (max, at) = self.slow.entry(id).or_default();
+                    if host.disk_max >= *max || *at + DISK_BUSY < view.now {
+                        (*max, *at) = (host.disk_max, view.now);
+                    }
+                }
+            }
             fact => {
                 self.lives.see(fact, view);
                 self.session(fact, view);
@@ -139,6 +152,12 @@ impl FalseEviction {
         }
     }
 
+    /// How long a write may take that began lately.
+    fn disk(&self, host: HostId, view: View<'_>) -> Duration {
+        let lately = self.slow.get(&host).map_or(Duration::ZERO, |slow| slow.0);
+        lately.max(view.host(host).disk_max)
+    }
+
     fn note(&mut self, proposal: &Proposal) {
         if let Proposal::Evict(report) = proposal {
             self.reports
@@ -164,7 +183,8 @@ impl FalseEviction {
             return Ok(());
         };
         self.voted.insert((seed, vote.proposal), view.now);
-        let window = VOTE_WINDOW + view.host(seed).disk_max * WRITES_BEFORE;
+        let probe = view.host(seed).setup.options.probe_timeout;
+        let window = probe * 2 + LITTLE + self.disk(seed, view) * WRITES_BEFORE;
         let Some(begin) = view.now.checked_sub(window) else {
             return Ok(());
         };
@@ -187,7 +207,7 @@ impl FalseEviction {
             return Ok(());
         };
         let id = certificate.id();
-        if self.certified.insert(id, view.now).is_some() {
+        if !self.certified.insert(id) {
             return Ok(());
         }
         let honest = |voter: &NodeId| {
@@ -236,7 +256,7 @@ impl FalseEviction {
         let Some(suspect) = view.host_of(&accusation.suspect) else {
             return Ok(());
         };
-        let window = ACCUSE_WINDOW + view.host(accuser).disk_max * WRITES_BEFORE;
+        let window = ACCUSE_WINDOW + self.disk(accuser, view) * WRITES_BEFORE;
         let begin = view.now.checked_sub(window);
         let was_in = |begin: &Duration| {
             let life = self.lives.of(accuser);

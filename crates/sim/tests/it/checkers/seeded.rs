@@ -1,5 +1,7 @@
 //! What must be reported of a network with seeds.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use quorate_consensus::council::{self, Durable};
 use quorate_consensus::{
@@ -10,14 +12,17 @@ use quorate_node::protocol::{FRAME_LEN_MAX, Message, RosterMessage};
 use quorate_node::roles::{Frame, Request};
 use quorate_node::store::{SeedStored, Stored};
 use quorate_sim::checkers::{
-    Agreement, Bounds, Checker, DeliveryChecker, Durability, FRAMES_MAX, FalseEviction,
-    ProgressChecker, ProofChecker,
+    Agreement, Bounds, Checker, DeliveryChecker, Durability, EvidenceChecker, FRAMES_MAX,
+    FalseEviction, ProgressChecker, ProofChecker,
 };
 use quorate_sim::fact::Fact;
 use quorate_sim::host::HostId;
+use quorate_sim::process::Process;
 use quorate_sim::world::{Death, World};
 
-use super::small::{SECOND, assert_says, hosts, run, seeded, settle, start_all, tell, watch};
+use super::small::{
+    SECOND, SEEDS, assert_says, hosts, run, seeded, settle, start_all, tell, watch,
+};
 
 const PEERS: usize = 4;
 const SEED: HostId = HostId(0);
@@ -383,6 +388,72 @@ fn who_waits_and_who_is_gone_and_not_out_is_reported() {
     world.truth_mut().gone.insert(PEER);
     assert_says(world.settled(), "is gone for good and is still a member");
     settle(&mut world, SECOND * 60).unwrap();
+}
+
+#[test]
+fn a_message_of_one_who_was_thrown_out_is_reported() {
+    let mut world = seeded(5, PEERS);
+    let checker = watch::<DeliveryChecker>(&mut world, everything);
+    let keeper = watch::<Keeper>(&mut world, everything);
+    start_all(&mut world);
+    run(&mut world, SECOND * 30).unwrap();
+    world.ask(PEER, Request::Broadcast(Bytes::from_static(b"hello")));
+    run(&mut world, SECOND).unwrap();
+    let (_, event) = keeper.lock().unwrap().0.clone().unwrap();
+    let Event::Message(delivery) = &event else {
+        panic!("the keeper keeps messages");
+    };
+    let confirmed = Event::DeadConfirmed {
+        member: delivery.origin.clone(),
+        incarnation: delivery.incarnation,
+        votes: 2,
+        quorum: 2,
+    };
+    let told = |world: &World, event| tell(&checker, world, &Fact::Told { host: SEED, event });
+    told(&world, &confirmed).unwrap();
+    run(&mut world, SECOND).unwrap();
+    assert_says(told(&world, &event), "which was thrown out of it");
+}
+
+#[test]
+fn a_double_vote_that_is_not_told_of_is_reported() {
+    let mut world = seeded(5, PEERS);
+    let checker = watch::<EvidenceChecker>(&mut world, everything);
+    (0..SEEDS).for_each(|index| world.start(HostId(index)));
+    run(&mut world, SECOND * 5).unwrap();
+    // Nobody has had the time to close the vote on the first candidate.
+    world.start(PEER);
+    let proposal = loop {
+        run(&mut world, Duration::from_micros(200)).unwrap();
+        let open = world.host(SEED).process.as_ref().and_then(|process| {
+            let Process::Seed(seed) = process else {
+                return None;
+            };
+            let id = world.host(PEER).id();
+            let pending = seed.council().pending(&id).next();
+            pending.map(|(proposal, _)| proposal.clone())
+        });
+        if let Some(open) = open {
+            break open;
+        }
+    };
+    let votes = [Choice::Yes, Choice::No].map(|choice| {
+        let vote = vote(&world, HostId(1), &proposal, choice);
+        council(council::Message::Vote(vote))
+    });
+    for frame in &votes {
+        let fact = Fact::Arrived {
+            from: HostId(1),
+            to: SEED,
+            frame,
+            len: 100,
+        };
+        tell(&checker, &world, &fact).unwrap();
+    }
+    assert_says(
+        tell(&checker, &world, &Fact::Tick),
+        "two contradicting votes",
+    );
 }
 
 /// Keeps the first message that was delivered, and where.
