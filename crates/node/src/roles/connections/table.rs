@@ -19,7 +19,8 @@ pub(super) struct Table {
     role: RoleKind,
     hello_timeout: Duration,
     by_id: BTreeMap<ConnId, Conn>,
-    by_node: BTreeSet<(NodeId, ConnId)>,
+    /// The names of each node's, in order; hardly ever more than two.
+    by_node: BTreeMap<NodeId, Vec<ConnId>>,
     /// Those that are ready, with their nodes.
     ready: BTreeMap<(Purpose, ConnId), NodeId>,
     by_deadline: BTreeSet<(Instant, ConnId)>,
@@ -38,7 +39,7 @@ impl Table {
             role,
             hello_timeout,
             by_id: BTreeMap::new(),
-            by_node: BTreeSet::new(),
+            by_node: BTreeMap::new(),
             ready: BTreeMap::new(),
             by_deadline: BTreeSet::new(),
         }
@@ -58,9 +59,8 @@ impl Table {
 
     /// All connections with a node, ready or not, by their names.
     pub(super) fn with_node(&self, node: NodeId) -> impl Iterator<Item = (ConnId, &Conn)> {
-        self.by_node
-            .range((node, ConnId(0))..=(node, ConnId(u64::MAX)))
-            .filter_map(|(_, id)| Some((*id, self.by_id.get(id)?)))
+        let ids = self.by_node.get(&node).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, self.by_id.get(id)?)))
     }
 
     /// Those that are ready for a purpose, by their names.
@@ -86,14 +86,20 @@ impl Table {
     pub(super) fn insert(&mut self, id: ConnId, conn: Conn) {
         self.remove(id);
         let (node, places) = (conn.remote, self.places(&conn));
-        self.by_node.insert((node, id));
+        let ids = self.by_node.entry(node).or_default();
+        ids.insert(ids.partition_point(|other| *other < id), id);
         self.by_id.insert(id, conn);
         self.put(id, node, &places);
     }
 
     pub(super) fn remove(&mut self, id: ConnId) -> Option<Conn> {
         let conn = self.by_id.remove(&id)?;
-        self.by_node.remove(&(conn.remote, id));
+        if let Some(ids) = self.by_node.get_mut(&conn.remote) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_node.remove(&conn.remote);
+            }
+        }
         let places = self.places(&conn);
         self.take(id, &places);
         Some(conn)

@@ -74,6 +74,13 @@ impl Peer {
         spread: bool,
         now: Now,
     ) -> Result<bool, ProofError> {
+        let known = proof
+            .record()
+            .and_then(|record| self.roster.get(&record.node));
+        if known.is_some_and(|entry| entry.proof == proof) {
+            // Every seed and every neighbour brings it: what is the same is found so with less than hashing.
+            return Ok(false);
+        }
         if let Some((node, key)) = proof.claims()
             && let Some(entry) = self.roster.get(&node)
         {
