@@ -24,6 +24,8 @@ pub(super) struct Table {
     /// Those that are ready, with their nodes.
     ready: BTreeMap<(Purpose, ConnId), NodeId>,
     by_deadline: BTreeSet<(Instant, ConnId)>,
+    /// Counts what became ready, and what was and is not any more.
+    changes: u64,
 }
 
 /// Where a connection is found.
@@ -42,11 +44,16 @@ impl Table {
             by_node: BTreeMap::new(),
             ready: BTreeMap::new(),
             by_deadline: BTreeSet::new(),
+            changes: 0,
         }
     }
 
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    pub(super) const fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn get(&self, id: ConnId) -> Option<&Conn> {
@@ -130,6 +137,7 @@ impl Table {
     fn put(&mut self, id: ConnId, node: NodeId, places: &Places) {
         if let Some(purpose) = places.ready {
             self.ready.insert((purpose, id), node);
+            self.changes += 1;
         }
         if let Some(due) = places.due {
             self.by_deadline.insert((due, id));
@@ -139,6 +147,7 @@ impl Table {
     fn take(&mut self, id: ConnId, places: &Places) {
         if let Some(purpose) = places.ready {
             self.ready.remove(&(purpose, id));
+            self.changes += 1;
         }
         if let Some(due) = places.due {
             self.by_deadline.remove(&(due, id));
