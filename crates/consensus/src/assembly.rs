@@ -147,9 +147,10 @@ impl Assembly {
         self.core.opinions(record)
     }
 
-    /// This member's own opinion on a record.
+    /// This member's own opinion on a record, once it is durable.
     pub fn own_opinion(&self, record: &Digest) -> Option<&Opinion> {
-        self.core.own_opinion(record)
+        let own = self.core.own_opinion(record);
+        own.filter(|_| !self.gate.awaits_opinion(record))
     }
 
     /// What this member has said of candidates: for an assembly of its next life, so that nobody is answered twice.
@@ -328,15 +329,7 @@ impl Assembly {
             }
             Message::Links(links) => self.handle_links(from, links, now),
             Message::OpinionsOn(record) => {
-                // Each answers for itself; what those said who are away is told when members meet.
-                if let Some(opinion) = self.core.own_opinion(&record).cloned() {
-                    let message =
-                        Message::Succession(Box::new(succession::Message::Opinion(opinion)));
-                    self.push(Output::Send {
-                        to: vec![from],
-                        message,
-                    });
-                }
+                self.core.repeat_opinion(&record, from);
                 Ok(())
             }
             Message::Succession(message) => {

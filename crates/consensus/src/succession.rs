@@ -418,6 +418,17 @@ impl Succession {
         self.tell(member, |voter| voter == me);
     }
 
+    /// Says this member's opinion on a record again, if it has one. Each answers for itself: what those said who are away
+    /// is told when members meet.
+    pub fn repeat_opinion(&mut self, record: &Digest, to: NodeId) {
+        if let Some(opinion) = self.own_opinion(record).cloned() {
+            self.out.push_back(Output::Send {
+                to: To::One(to),
+                message: Message::Opinion(opinion),
+            });
+        }
+    }
+
     fn tell(&mut self, member: NodeId, is_told: impl Fn(NodeId) -> bool) {
         let here: BTreeSet<Digest> = self
             .candidates

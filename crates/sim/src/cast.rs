@@ -8,6 +8,7 @@ use quorate_consensus::{
     Certificate, Choice, Ed25519, Ed25519Key, Electorate, NetworkId, NodeId, Proof, Proposal,
     QuorumRule, Record, Scheme, Seat, Signer, Unproven, Vote,
 };
+use quorate_gossip::InquiryConfig;
 use quorate_node::protocol::RoleKind;
 use quorate_node::{Admission, Discovery, Options as NodeOptions, SeedList};
 use rand::RngExt as _;
@@ -83,7 +84,7 @@ fn seeded(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<
     let mut liars = Liars::new(options);
     let mut cast = Cast::default();
     for address in addresses {
-        let setup = setup(Kind::Seed, liars.next(RoleKind::Seed), options);
+        let setup = setup(world, Kind::Seed, liars.next(RoleKind::Seed), options);
         cast.servers
             .push(world.add(address, key(options.signatures, rng), setup));
     }
@@ -101,7 +102,7 @@ fn seeded(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<
     truth.seeds = Some(seeds);
     truth.electorate = Some(electorate);
     for index in 0..options.nodes {
-        let setup = setup(Kind::Peer, liars.next(RoleKind::Peer), options);
+        let setup = setup(world, Kind::Peer, liars.next(RoleKind::Peer), options);
         cast.nodes
             .push(world.add(address_of(index), key(options.signatures, rng), setup));
     }
@@ -122,7 +123,7 @@ fn open(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<Ca
     cast.servers.push(world.add(
         bootstrap.clone(),
         key(options.signatures, rng),
-        setup(Kind::Bootstrap, None, options),
+        setup(world, Kind::Bootstrap, None, options),
     ));
     // How long a silent member is waited for, the same for all.
     let silent_after = rng.span(Duration::from_secs(4), Duration::from_secs(15));
@@ -133,7 +134,7 @@ fn open(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<Ca
         } else {
             liars.next(RoleKind::Member)
         };
-        let mut setup = setup(Kind::Member, conduct, options);
+        let mut setup = setup(world, Kind::Member, conduct, options);
         setup.options.silent_after = silent_after;
         setup.discovery = Discovery {
             bootstraps: vec![bootstrap.clone()],
@@ -158,14 +159,22 @@ fn open(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<Ca
     Ok(cast)
 }
 
-fn setup(kind: Kind, conduct: Option<Conduct>, options: &Options) -> Setup {
+fn setup(world: &World, kind: Kind, conduct: Option<Conduct>, options: &Options) -> Setup {
     let connections = options.nodes * 4 + options.seeds * 4 + 200;
+    // A first probe of a node takes some eight trips; who runs nodes this far apart has to allow for that.
+    let probe_timeout = Duration::from_secs(1) + world.view().network.weather.latency.1 * 10;
+    let defaults = NodeOptions::default();
     Setup {
         kind,
         conduct,
         options: NodeOptions {
             connections_max: (connections, 16),
-            ..NodeOptions::default()
+            probe_timeout,
+            inquiry: InquiryConfig {
+                rank_delay: probe_timeout + Duration::from_millis(500),
+                ..defaults.inquiry.clone()
+            },
+            ..defaults
         },
         discovery: Discovery::default(),
         admission: Admission::default(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use super::output::{Output, PersistId};
+use crate::id::Digest;
 use crate::succession::{self, Durable};
 
 /// Outputs in the order in which the core made them; nothing passes a write that is not durable yet.
@@ -74,6 +75,12 @@ impl Gate {
             self.retry_at.get_or_insert(again);
             self.is_failing = true;
         }
+    }
+
+    /// Whether this member's opinion on a record is not durable yet.
+    pub(super) fn awaits_opinion(&self, record: &Digest) -> bool {
+        let is_on = |held: &Held| matches!(held, Held::Persist(_, Durable::Opinion { opinion, .. }) if opinion.record == *record);
+        self.held.iter().any(is_on)
     }
 
     /// Whether writes fail.

@@ -6,6 +6,7 @@
 
 mod fitting;
 mod life_signs;
+mod table;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use super::{ConnId, DialId, Frame, Outbox, Output};
 use crate::config::{Options, SeedList};
 use crate::event::{Event, Party};
 use crate::protocol::{Goodbye, Hello, Message, Purpose, RoleKind, VERSIONS};
+use table::Table;
 
 /// Two links of one pair that become ready within this span were dialled at the same moment.
 const SIMULTANEOUS: Duration = Duration::from_secs(2);
@@ -121,10 +123,9 @@ pub struct Connections {
     network: NetworkId,
     seeds: Vec<String>,
     format: Format,
-    hello_timeout: Duration,
     session_ping: Duration,
     max: (usize, usize),
-    conns: BTreeMap<ConnId, Conn>,
+    conns: Table,
     dials: BTreeMap<DialId, Dial>,
     next_dial: u64,
     rng: ChaCha8Rng,
@@ -151,10 +152,9 @@ impl Connections {
             network: realm.network,
             seeds: realm.seeds,
             format: options.format,
-            hello_timeout: options.hello_timeout,
             session_ping: options.session_ping,
             max: options.connections_max,
-            conns: BTreeMap::new(),
+            conns: Table::new(role, options.hello_timeout),
             dials: BTreeMap::new(),
             next_dial: 0,
             rng: ChaCha8Rng::seed_from_u64(seed),
@@ -171,47 +171,48 @@ impl Connections {
 
     /// A connection by its name.
     pub fn get(&self, conn: ConnId) -> Option<&Conn> {
-        self.conns.get(&conn)
+        self.conns.get(conn)
     }
 
     /// The ready connections of a node for a purpose.
     pub fn ready(&self, purpose: Purpose) -> impl Iterator<Item = (ConnId, NodeId)> {
-        self.conns
-            .iter()
-            .filter(move |(_, conn)| conn.role.is_some() && conn.purpose == Some(purpose))
-            .map(|(id, conn)| (*id, conn.remote))
+        self.conns.ready(purpose)
     }
 
     /// The ready connections to a node, for any purpose.
     pub fn to(&self, node: NodeId) -> impl Iterator<Item = ConnId> {
         self.conns
-            .iter()
-            .filter(move |(_, conn)| conn.role.is_some() && conn.remote == node)
-            .map(|(id, _)| *id)
+            .with_node(node)
+            .filter(|(_, conn)| conn.role.is_some())
+            .map(|(id, _)| id)
     }
 
     /// A ready connection to a node for a purpose.
     pub fn find(&self, node: NodeId, purpose: Purpose) -> Option<ConnId> {
-        self.ready(purpose)
-            .find(|(_, remote)| *remote == node)
+        self.conns
+            .with_node(node)
+            .find(|(_, conn)| conn.role.is_some() && conn.purpose == Some(purpose))
             .map(|(id, _)| id)
     }
 
     /// All connections, ready or not.
     pub fn all(&self) -> impl Iterator<Item = ConnId> {
-        self.conns.keys().copied()
+        self.conns.ids()
     }
 
     /// Whether a node may ask for something costly (a vote, a probe) on this connection again; if not, it is cut off.
     pub fn may_ask(&mut self, id: ConnId, now: Now, out: &mut Outbox) -> bool {
-        let Some(conn) = self.conns.get_mut(&id) else {
+        let asked = self.conns.change(id, |conn| {
+            if now.instant.saturating_duration_since(conn.asked.0) >= ASKED_SPAN {
+                conn.asked = (now.instant, 0);
+            }
+            conn.asked.1 = conn.asked.1.saturating_add(1);
+            conn.asked.1
+        });
+        let Some(asked) = asked else {
             return false;
         };
-        if now.instant.saturating_duration_since(conn.asked.0) >= ASKED_SPAN {
-            conn.asked = (now.instant, 0);
-        }
-        conn.asked.1 = conn.asked.1.saturating_add(1);
-        let may_ask = conn.asked.1 <= ASKED_MAX || planted!(QuestionsUnlimited);
+        let may_ask = asked <= ASKED_MAX || planted!(QuestionsUnlimited);
         if !may_ask {
             let what = format!("more than {ASKED_MAX} questions within {ASKED_SPAN:?}");
             self.misbehaved(id, what, out);
@@ -271,11 +272,7 @@ impl Connections {
                 return None;
             }
         };
-        let with_remote = self
-            .conns
-            .values()
-            .filter(|conn| conn.remote == remote)
-            .count();
+        let with_remote = self.conns.with_node(remote).count();
         let busy = self.conns.len() >= self.max.0 || with_remote >= self.max.1;
         self.conns.insert(
             conn,
@@ -324,17 +321,17 @@ impl Connections {
         out: &mut Outbox,
     ) -> Option<Ready> {
         self.now = now.instant;
-        let conn = self.conns.get_mut(&id)?;
-        conn.heard = now.instant;
-        if conn.role.is_some() {
-            self.misbehaved(id, "a second hello".to_owned(), out);
-            return None;
-        }
+        self.conns.change(id, |conn| conn.heard = now.instant);
+        let conn = self.conns.get(id)?;
         let (remote, dialed, purpose) = (
             conn.remote,
             conn.dialed,
             conn.purpose.unwrap_or(hello.purpose),
         );
+        if conn.role.is_some() {
+            self.misbehaved(id, "a second hello".to_owned(), out);
+            return None;
+        }
         if let Err(mismatch) = self.check(&hello, purpose) {
             // An accepted connection still gets the hello, so that its dialler can see the difference too.
             if !dialed {
@@ -354,13 +351,14 @@ impl Connections {
         } else {
             None
         };
-        if let Some(conn) = self.conns.get_mut(&id) {
+        let ping_at = now.instant + self.session_ping;
+        self.conns.change(id, |conn| {
             conn.purpose = Some(purpose);
             conn.role = Some(hello.role);
             conn.network = hello.network;
             conn.since = now.instant;
-            conn.ping_at = now.instant + self.session_ping;
-        }
+            conn.ping_at = ping_at;
+        });
         out.push(Output::Accept(id));
         if !dialed {
             self.send_hello(id, purpose, out);
@@ -401,8 +399,13 @@ impl Connections {
         out: &mut Outbox,
     ) -> Option<(Purpose, NodeId, Message)> {
         self.now = now.instant;
-        let conn = self.conns.get_mut(&id)?;
-        conn.heard = now.instant;
+        let (is_ready, purpose, from) = self.conns.change(id, |conn| {
+            conn.heard = now.instant;
+            if let Message::Goodbye(goodbye) = &message {
+                conn.goodbye = Some(goodbye.clone());
+            }
+            (conn.role.is_some(), conn.purpose, conn.remote)
+        })?;
         match message {
             Message::Goodbye(goodbye) => {
                 // Unlike the ends that every connection comes to, these are worth telling.
@@ -411,19 +414,17 @@ impl Connections {
                     Goodbye::NotAMember(proof) => !matches!(**proof, Proof::Departure(_)),
                     _ => true,
                 };
-                conn.goodbye = Some(goodbye.clone());
-                let (purpose, from, party) =
-                    (conn.purpose, conn.remote, (conn.party(), conn.dialed));
-                if is_refusal {
+                if is_refusal && let Some(conn) = self.conns.get(id) {
+                    let party = (conn.party(), conn.dialed);
                     self.tell_refusal(party, false, &goodbye, out);
                 }
                 Some((purpose?, from, Message::Goodbye(goodbye)))
             }
-            Message::Probe { nonce } if conn.role.is_some() => {
+            Message::Probe { nonce } if is_ready => {
                 out.send(id, Message::Echo { nonce, record });
                 None
             }
-            message if conn.role.is_some() => Some((conn.purpose?, conn.remote, message)),
+            message if is_ready => Some((purpose?, from, message)),
             // Before its hello a node has nothing to say but goodbye.
             _ => {
                 self.misbehaved(id, "a message before the hello".to_owned(), out);
@@ -434,7 +435,7 @@ impl Connections {
 
     /// Says why, closes, and forgets the connection.
     pub fn close(&mut self, id: ConnId, goodbye: Goodbye, out: &mut Outbox) {
-        if self.conns.remove(&id).is_some() {
+        if self.conns.remove(id).is_some() {
             out.send(id, Message::Goodbye(goodbye));
             out.push(Output::Close(id));
         }
@@ -442,7 +443,7 @@ impl Connections {
 
     /// As [`close`](Self::close), and tells the application whom it refused and why.
     pub fn refuse(&mut self, id: ConnId, goodbye: Goodbye, out: &mut Outbox) {
-        if let Some(conn) = self.conns.get(&id) {
+        if let Some(conn) = self.conns.get(id) {
             let party = (conn.party(), conn.dialed);
             self.tell_refusal(party, true, &goodbye, out);
             self.close(id, goodbye, out);
@@ -492,7 +493,7 @@ impl Connections {
 
     /// A connection is gone; what it was, unless it was closed by this end.
     pub fn handle_closed(&mut self, id: ConnId) -> Option<Conn> {
-        self.conns.remove(&id)
+        self.conns.remove(id)
     }
 
     fn send_hello(&self, conn: ConnId, purpose: Purpose, out: &mut Outbox) {
@@ -523,23 +524,6 @@ impl Conn {
         Party {
             id: self.remote,
             address: Some(address),
-        }
-    }
-
-    fn deadline(&self, hello_timeout: Duration) -> Option<Instant> {
-        match (self.role, self.purpose) {
-            (None, _) => Some(self.since + hello_timeout),
-            (Some(_), Some(Purpose::Probe | Purpose::Testify)) => Some(self.since + ERRAND_MAX),
-            _ => None,
-        }
-    }
-
-    /// Whether this end checks it for life by pings: links between peers have heartbeats of their own.
-    const fn is_session(&self, role: RoleKind) -> bool {
-        match (self.role, self.purpose) {
-            (Some(_), Some(Purpose::Register | Purpose::Join | Purpose::Discover)) => true,
-            (Some(_), Some(Purpose::Link)) => matches!(role, RoleKind::Seed | RoleKind::Member),
-            _ => false,
         }
     }
 

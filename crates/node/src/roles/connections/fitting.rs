@@ -91,10 +91,11 @@ impl Connections {
         new_dialed: bool,
         now: Now,
     ) -> Result<Option<ConnId>, ()> {
-        let rival = self.conns.iter().find(|(id, conn)| {
-            // An accepted rival counts from its hello on, a dialled one as soon as ours was sent.
-            **id != new && conn.remote == remote && conn.purpose == Some(Purpose::Link)
-        });
+        // An accepted rival counts from its hello on, a dialled one as soon as ours was sent.
+        let rival = self
+            .conns
+            .with_node(remote)
+            .find(|(id, conn)| *id != new && conn.purpose == Some(Purpose::Link));
         let Some((rival, conn)) = rival else {
             return Ok(None);
         };
@@ -103,7 +104,7 @@ impl Connections {
         if is_simultaneous && conn.dialed != new_dialed && dialed_by_smaller(conn.dialed) {
             Err(())
         } else {
-            Ok(Some(*rival))
+            Ok(Some(rival))
         }
     }
 }

@@ -15,20 +15,17 @@ impl Connections {
         self.forgive_own_lateness(now.instant);
         let mut dead = Vec::new();
         let mut pings = Vec::new();
-        for (id, conn) in &mut self.conns {
-            if let Some(deadline) = conn.deadline(self.hello_timeout) {
-                if now.instant >= deadline {
-                    dead.push((*id, Goodbye::Silent));
-                }
-            } else if conn.is_session(self.role) && now.instant >= conn.ping_at {
-                if now.instant.saturating_duration_since(conn.heard)
-                    >= self.session_ping * PINGS_MISSED_MAX
-                {
-                    dead.push((*id, Goodbye::Silent));
-                } else {
-                    conn.ping_at = now.instant + self.session_ping;
-                    pings.push(*id);
-                }
+        for id in self.conns.due(now.instant) {
+            let Some(conn) = self.conns.get(id) else {
+                continue;
+            };
+            let silence = now.instant.saturating_duration_since(conn.heard);
+            if !conn.is_session(self.role) || silence >= self.session_ping * PINGS_MISSED_MAX {
+                dead.push((id, Goodbye::Silent));
+            } else {
+                let ping_at = now.instant + self.session_ping;
+                self.conns.change(id, |conn| conn.ping_at = ping_at);
+                pings.push(id);
             }
         }
         if !pings.is_empty() {
@@ -37,7 +34,7 @@ impl Connections {
         }
         let mut lost = Vec::new();
         for (id, goodbye) in dead {
-            if let Some(conn) = self.conns.remove(&id) {
+            if let Some(conn) = self.conns.remove(id) {
                 out.send(id, Message::Goodbye(goodbye));
                 out.push(Output::Close(id));
                 lost.push((id, conn));
@@ -48,14 +45,7 @@ impl Connections {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let role = self.role;
-        self.conns
-            .values()
-            .filter_map(|conn| {
-                let ping = conn.is_session(role).then_some(conn.ping_at);
-                conn.deadline(self.hello_timeout).or(ping)
-            })
-            .min()
+        self.conns.next_due()
     }
 
     /// Notes what was promised, so that the next timeout shows by how much this node ran late.
@@ -69,11 +59,13 @@ impl Connections {
             .due
             .map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
         if late > self.session_ping {
-            self.conns.values_mut().for_each(|conn| {
-                // Whoever was heard meanwhile was heard now, not in the future.
-                conn.heard = (conn.heard + late).min(now);
-                conn.since = (conn.since + late).min(now);
-            });
+            for id in self.conns.ids().collect::<Vec<_>>() {
+                self.conns.change(id, |conn| {
+                    // Whoever was heard meanwhile was heard now, not in the future.
+                    conn.heard = (conn.heard + late).min(now);
+                    conn.since = (conn.since + late).min(now);
+                });
+            }
         }
     }
 }
