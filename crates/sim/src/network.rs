@@ -139,13 +139,9 @@ impl Links {
             .as_deref_mut()
     }
 
-    pub(crate) fn remove(&mut self, number: &u64) {
-        if let Some(place) = usize::try_from(*number)
-            .ok()
-            .and_then(|index| self.0.get_mut(index))
-        {
-            *place = None;
-        }
+    pub(crate) fn remove(&mut self, number: &u64) -> Option<Box<Link>> {
+        let index = usize::try_from(*number).ok()?;
+        self.0.get_mut(index)?.take()
     }
 
     /// All that are there, in order.
