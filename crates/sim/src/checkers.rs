@@ -15,7 +15,7 @@ mod proof;
 mod succession;
 
 pub use agreement::Agreement;
-pub use bounds::{AMISS_MAX, Bounds, FRAMES_MAX, WRITES_MAX};
+pub use bounds::{AMISS_MAX, Bounds, FRAMES_MAX, QUESTIONS_MAX, QUESTIONS_SPAN, WRITES_MAX};
 pub use delivery::DeliveryChecker;
 pub use durability::Durability;
 pub use evidence::EvidenceChecker;

@@ -15,11 +15,13 @@ mod equivocator;
 mod false_witness;
 mod flooder;
 mod impostor;
+mod lingerer;
 mod mute_seed;
 mod notes;
 mod opinion_forger;
 mod replayer;
 mod tampering;
+mod ventriloquist;
 mod withholder;
 
 use std::fmt;
@@ -51,6 +53,10 @@ pub enum Conduct {
     Impostor,
     /// A peer that says the wrong thing at the wrong time.
     Babbler,
+    /// A peer that speaks in others' names.
+    Ventriloquist,
+    /// A peer that has itself thrown out, and stays.
+    Lingerer,
     /// A seed that votes yes to some and no to others.
     DoubleVoter,
     /// A seed that says hello and then nothing.
@@ -97,7 +103,7 @@ fn names() -> String {
 
 impl Conduct {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Accuser,
         Self::FalseWitness,
         Self::Replayer,
@@ -105,6 +111,8 @@ impl Conduct {
         Self::Withholder,
         Self::Impostor,
         Self::Babbler,
+        Self::Ventriloquist,
+        Self::Lingerer,
         Self::DoubleVoter,
         Self::MuteSeed,
         Self::DecreeingSeed,
@@ -123,6 +131,8 @@ impl Conduct {
             Self::Withholder => "withholder",
             Self::Impostor => "impostor",
             Self::Babbler => "babbler",
+            Self::Ventriloquist => "ventriloquist",
+            Self::Lingerer => "lingerer",
             Self::DoubleVoter => "double-voter",
             Self::MuteSeed => "mute-seed",
             Self::DecreeingSeed => "decreeing-seed",
@@ -144,6 +154,8 @@ impl Conduct {
                 "a peer that shows passports that are not its own, or not good any more"
             }
             Self::Babbler => "a peer that says the wrong thing at the wrong time",
+            Self::Ventriloquist => "a peer that speaks in others' names",
+            Self::Lingerer => "a peer that has itself thrown out, and stays",
             Self::DoubleVoter => "a seed that votes yes to some and no to others",
             Self::MuteSeed => "a seed that says hello and then nothing",
             Self::DecreeingSeed => "a seed that announces decisions that no quorum took",
@@ -162,7 +174,9 @@ impl Conduct {
             | Self::Flooder
             | Self::Withholder
             | Self::Impostor
-            | Self::Babbler => RoleKind::Peer,
+            | Self::Babbler
+            | Self::Ventriloquist
+            | Self::Lingerer => RoleKind::Peer,
             Self::DoubleVoter | Self::MuteSeed | Self::DecreeingSeed => RoleKind::Seed,
             Self::OpinionForger | Self::Equivocator | Self::EpochInventor => RoleKind::Member,
         }
@@ -203,6 +217,14 @@ impl Conduct {
             }
             Self::Babbler => {
                 let liar = babbler::Babbler::new(&hands);
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::Ventriloquist => {
+                let liar = ventriloquist::Ventriloquist::new(&hands);
+                Tampered::boxed(honest, liar, hands)
+            }
+            Self::Lingerer => {
+                let liar = lingerer::Lingerer::new(&hands);
                 Tampered::boxed(honest, liar, hands)
             }
             Self::DoubleVoter => {

@@ -67,6 +67,8 @@ pub enum Fact<'a> {
         from: HostId,
         /// Where.
         to: HostId,
+        /// On which connection, by its number in [`Network`].
+        link: u64,
         /// What.
         frame: &'a Frame,
         /// How long, in bytes, without its header.

@@ -22,7 +22,7 @@ const LIARS_MAX: usize = 3;
 const NODES_PER_LIAR: usize = 4;
 
 /// How long faults go on, in seconds: the shortest and the longest.
-const SECONDS: (u64, u64) = (60, 180);
+const SECONDS: (u64, u64) = (20, 60);
 
 /// A mix and its run both follow from one seed, and do not draw the same numbers.
 const STREAM: u64 = 100;

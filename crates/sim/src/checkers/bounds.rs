@@ -5,6 +5,8 @@
 //!   at most [`UNPROVEN_MAX`]. A node's own dials are not limited by the product, and not counted;
 //! - at most [`WRITES_MAX`] writes wait for the disk;
 //! - one input makes at most [`FRAMES_MAX`] frames;
+//! - no connection brings more than [`QUESTIONS_MAX`] questions about suspects within [`QUESTIONS_SPAN`]: whoever asks more
+//!   is cut off by a seed or a peer;
 //! - what gossip holds is within its configuration;
 //! - a connection is closed for taking too little only where something was amiss between its two ends, or one of them lies,
 //!   in the last [`AMISS_MAX`].
@@ -12,11 +14,12 @@
 //! What a process holds is looked at once a second. Left out: what the council holds, which nothing shows; and which input
 //! made a frame, so that two inputs at one moment may be counted as one, which the limit leaves room for.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate_gossip::{Config, Usage};
 use quorate_node::limits::UNPROVEN_MAX;
-use quorate_node::protocol::{FRAME_LEN_MAX, HELLO_LEN_MAX};
+use quorate_node::protocol::{FRAME_LEN_MAX, HELLO_LEN_MAX, Message};
 use quorate_node::roles::Frame;
 
 use super::Checker;
@@ -31,6 +34,12 @@ pub const WRITES_MAX: usize = 8_192;
 /// How many frames one input may make. One message can ask for 1,024 contents, and a new link brings a few more.
 pub const FRAMES_MAX: usize = 10_000;
 
+/// How many questions a connection may bring within how long: four times what the product allows, since its spans follow
+/// each other and its clock may be fast.
+pub const QUESTIONS_MAX: u32 = 1_024;
+/// See [`QUESTIONS_MAX`].
+pub const QUESTIONS_SPAN: Duration = Duration::from_secs(10);
+
 /// How long something that was amiss explains that the other end takes too little.
 pub const AMISS_MAX: Duration = Duration::from_secs(300);
 
@@ -39,6 +48,8 @@ pub const AMISS_MAX: Duration = Duration::from_secs(300);
 pub struct Bounds {
     /// Who sends, when, and how many frames by now.
     sending: Option<(HostId, Duration, usize)>,
+    /// Since when so many questions have come on a connection to somebody.
+    asked: BTreeMap<(u64, HostId), (Duration, u32)>,
 }
 
 impl Checker for Bounds {
@@ -52,7 +63,22 @@ impl Checker for Bounds {
                 host, frame, len, ..
             } if view.host(*host).is_honest() => self.sent(*host, frame, *len, view),
             Fact::TooSlow { host, to } => too_slow(*host, *to, view),
+            Fact::Arrived {
+                to,
+                link,
+                frame: Frame::Message(Message::SuspectRequest { .. }),
+                ..
+            } if matches!(
+                view.host(*to).process,
+                Some(Process::Seed(_) | Process::Peer(_))
+            ) =>
+            {
+                self.sending = None;
+                self.asked(*link, *to, view)
+            }
             Fact::Tick => {
+                self.asked
+                    .retain(|_, (since, _)| *since + QUESTIONS_SPAN > view.now);
                 self.sending = None;
                 view.all()
                     .filter(|(_, host)| host.is_honest() && host.is_up())
@@ -69,6 +95,22 @@ impl Checker for Bounds {
 }
 
 impl Bounds {
+    /// A question is about to be handled.
+    fn asked(&mut self, link: u64, to: HostId, view: View<'_>) -> Result<(), String> {
+        let asked = self.asked.entry((link, to)).or_insert((view.now, 0));
+        if asked.0 + QUESTIONS_SPAN <= view.now {
+            *asked = (view.now, 0);
+        }
+        asked.1 += 1;
+        if asked.1 > QUESTIONS_MAX {
+            return Err(format!(
+                "{} takes more than {QUESTIONS_MAX} questions within {QUESTIONS_SPAN:?} on one connection",
+                view.name(to)
+            ));
+        }
+        Ok(())
+    }
+
     fn sent(
         &mut self,
         host: HostId,

@@ -8,6 +8,10 @@
 //! - an honest seed's signature is on nothing that it did not vote yes for, on its own disk or by its own message;
 //! - nobody honest has left whose application did not ask for it.
 //!
+//! And what an honest seed puts to the vote holds by itself: every signature in a report of a death is good, its reporter's
+//! and its witnesses'. Whether the witnesses are the right ones depends on what the seed knew of the members, and is left to
+//! the votes.
+//!
 //! Rosters are looked at in turns, so many entries in a second, hence all of them every second while networks are small.
 //!
 //! Left out: proofs that come and go between two looks; liars' own rosters; open networks, whose proofs are links.
@@ -16,7 +20,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use quorate_consensus::council::{self, Durable};
-use quorate_consensus::{Choice, Electorate, Entry, NodeId, Proof, ProposalId, Vote};
+use quorate_consensus::{Choice, Electorate, Entry, NodeId, Proof, Proposal, ProposalId, Vote};
 use quorate_node::protocol::Message;
 use quorate_node::roles::{Frame, Request};
 use quorate_node::store::{SeedStored, Stored};
@@ -36,6 +40,8 @@ pub struct ProofChecker {
     good: HashSet<u64>,
     /// What honest seeds voted yes for.
     yes: BTreeSet<(NodeId, ProposalId)>,
+    /// Reports whose signatures are good.
+    reports: BTreeSet<ProposalId>,
     /// Whose application asked to leave.
     leaving: BTreeSet<HostId>,
     /// Whose roster is looked at next.
@@ -62,6 +68,11 @@ impl Checker for ProofChecker {
                 frame: Frame::Message(Message::Council(council::Message::Vote(vote))),
                 ..
             } if vote.voter == view.host(*host).id() => self.hear(vote),
+            Fact::Sent {
+                host,
+                frame: Frame::Message(Message::Council(council::Message::Proposal(proposal))),
+                ..
+            } if view.host(*host).is_honest() => return self.proposed(*host, proposal, view),
             Fact::Asked {
                 host,
                 request: Request::Leave,
@@ -84,6 +95,28 @@ impl ProofChecker {
         if vote.choice == Choice::Yes {
             self.yes.insert((vote.voter, vote.proposal));
         }
+    }
+
+    /// An honest seed puts something to the vote.
+    fn proposed(
+        &mut self,
+        seed: HostId,
+        proposal: &Proposal,
+        view: View<'_>,
+    ) -> Result<(), String> {
+        let Proposal::Evict(report) = proposal else {
+            return Ok(());
+        };
+        if self.reports.insert(proposal.id()) {
+            report.verify(&*view.truth.scheme).map_err(|error| {
+                format!(
+                    "{} puts the eviction of {} to the vote, and the report proves nothing: {error}",
+                    view.name(seed),
+                    view.name_of(&report.suspect)
+                )
+            })?;
+        }
+        Ok(())
     }
 
     /// Looks at the rosters of some, so many entries in all, and goes on from there the next time.

@@ -377,7 +377,7 @@ fn push<T>(queue: &mut VecDeque<T>, max: usize, item: T) {
 }
 
 /// Every proof that a message carries.
-fn proofs_in(message: &Message, format: Format) -> Vec<Arc<Proof>> {
+pub(super) fn proofs_in(message: &Message, format: Format) -> Vec<Arc<Proof>> {
     match message {
         Message::Passport(proof)
         | Message::Council(council::Message::Proof(proof))

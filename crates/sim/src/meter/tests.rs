@@ -150,6 +150,7 @@ impl Stage {
         self.see(&Fact::Arrived {
             from: SEED,
             to: HostId(host),
+            link: 0,
             frame: &Frame::Message(Message::Gossip(message)),
             len: 100,
         })

@@ -249,6 +249,7 @@ impl World {
         self.observe(&Fact::Arrived {
             from,
             to,
+            link: number,
             frame: &frame,
             len,
         });

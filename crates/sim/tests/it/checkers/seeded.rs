@@ -445,6 +445,7 @@ fn a_double_vote_that_is_not_told_of_is_reported() {
         let fact = Fact::Arrived {
             from: HostId(1),
             to: SEED,
+            link: 0,
             frame,
             len: 100,
         };
