@@ -178,6 +178,10 @@ impl Assembly {
     /// Whether so many members do not answer that the others can decide nothing, and who.
     pub fn stuck(&self) -> Option<Stuck> {
         let membership = self.membership();
+        if self.dead.is_empty() && !membership.is_empty() {
+            // All others answer, and all together are a quorum.
+            return None;
+        }
         let silent: Vec<NodeId> = self
             .dead
             .iter()
@@ -454,10 +458,12 @@ impl Assembly {
 
     /// Accusations and the own leave are void after a decision: they are said again in the new epoch.
     fn say_what_is_due(&mut self) {
-        let membership = self.core.membership().clone();
-        if membership.member(&self.me).is_none() {
+        if (self.dead.is_empty() && !self.leaving)
+            || self.core.membership().member(&self.me).is_none()
+        {
             return;
         }
+        let membership = self.core.membership().clone();
         let accused: BTreeSet<NodeId> = self.core.accused().collect();
         let due: Vec<NodeId> = self
             .dead

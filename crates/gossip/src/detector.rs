@@ -8,7 +8,7 @@
 //! Left out: what to do about a silent neighbour. It is noticed here, investigated by an
 //! [`Inquiry`](crate::Inquiry), and never declared dead by one node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
@@ -21,6 +21,8 @@ use crate::estimator::{GapEstimator, SilenceBounds};
 #[derive(Debug)]
 pub(crate) struct Detector<P> {
     links: BTreeMap<P, Link>,
+    /// When something is due on each link that is not reported; what [`Link::due`] says, in order.
+    due: BTreeSet<(Instant, P)>,
     bounds: SilenceBounds,
     rng: ChaCha8Rng,
 }
@@ -50,6 +52,7 @@ impl<P: Copy + Ord> Detector<P> {
         };
         Self {
             links: BTreeMap::new(),
+            due: BTreeSet::new(),
             bounds,
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
@@ -60,50 +63,55 @@ impl<P: Copy + Ord> Detector<P> {
         // beat together.
         let ping_due = now + self.random_below(self.bounds.heartbeat_interval);
         let gaps = GapEstimator::new(self.bounds, now);
-        self.links.insert(
-            peer,
-            Link {
-                heard: now,
-                gaps,
-                ping_due,
-                reported: false,
-            },
-        );
+        let link = Link {
+            heard: now,
+            gaps,
+            ping_due,
+            reported: false,
+        };
+        self.remove(&peer);
+        self.due.extend(link.due().map(|due| (due, peer)));
+        self.links.insert(peer, link);
     }
 
     pub(crate) fn remove(&mut self, peer: &P) {
-        self.links.remove(peer);
+        if let Some(due) = self.links.remove(peer).and_then(|link| link.due()) {
+            self.due.remove(&(due, *peer));
+        }
     }
 
     pub(crate) fn on_arrival(&mut self, peer: &P, now: Instant) {
-        if let Some(link) = self.links.get_mut(peer) {
+        self.change(peer, |link| {
             link.gaps
                 .on_arrival(now.saturating_duration_since(link.heard), now);
             link.heard = link.heard.max(now);
             link.reported = false;
-        }
+        });
     }
 
     /// The own process stood still for `lateness`: what did not arrive meanwhile is held against
     /// nobody.
     pub(crate) fn on_late(&mut self, lateness: Duration, now: Instant) {
-        for link in self.links.values_mut() {
-            link.heard = (link.heard + lateness).min(now);
+        let peers: Vec<P> = self.links.keys().copied().collect();
+        for peer in peers {
+            self.change(&peer, |link| link.heard = (link.heard + lateness).min(now));
         }
     }
 
     pub(crate) fn on_timeout(&mut self, now: Instant) -> Vec<Beat<P>> {
         let mut beats = Vec::new();
         let mut pinged = Vec::new();
-        for (&peer, link) in self.links.iter_mut().filter(|(_, link)| !link.reported) {
-            if link.silent_at() <= now {
-                link.reported = true;
-                beats.push(Beat::Silent {
-                    peer,
-                    silence: now.saturating_duration_since(link.heard),
-                });
-            } else if link.ping_due <= now {
-                pinged.push(peer);
+        let all = self.due.iter().take_while(|(due, _)| *due <= now);
+        let due: BTreeSet<P> = all.map(|(_, peer)| *peer).collect();
+        for peer in due {
+            let silence = self.change(&peer, |link| {
+                link.reported = link.silent_at() <= now;
+                link.reported
+                    .then(|| now.saturating_duration_since(link.heard))
+            });
+            match silence.flatten() {
+                Some(silence) => beats.push(Beat::Silent { peer, silence }),
+                None => pinged.push(peer),
             }
         }
         for peer in pinged {
@@ -112,20 +120,27 @@ impl<P: Copy + Ord> Detector<P> {
                 nonce: self.rng.next_u64(),
             });
             let pause = self.jittered_interval();
-            if let Some(link) = self.links.get_mut(&peer) {
-                // Counted from now and not from when it was due: after a pause one ping is enough.
-                link.ping_due = now + pause;
-            }
+            // Counted from now and not from when it was due: after a pause one ping is enough.
+            self.change(&peer, |link| link.ping_due = now + pause);
         }
         beats
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.links
-            .values()
-            .filter(|link| !link.reported)
-            .map(|link| link.ping_due.min(link.silent_at()))
-            .min()
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Changes a link, and keeps the order of what is due.
+    fn change<T>(&mut self, peer: &P, change: impl FnOnce(&mut Link) -> T) -> Option<T> {
+        let link = self.links.get_mut(peer)?;
+        let before = link.due();
+        let result = change(link);
+        let after = link.due();
+        if before != after {
+            before.map(|due| self.due.remove(&(due, *peer)));
+            self.due.extend(after.map(|due| (due, *peer)));
+        }
+        Some(result)
     }
 
     /// The interval, give or take an eighth.
@@ -146,5 +161,10 @@ impl<P: Copy + Ord> Detector<P> {
 impl Link {
     fn silent_at(&self) -> Instant {
         self.heard + self.gaps.timeout()
+    }
+
+    /// When there is something to do about it.
+    fn due(&self) -> Option<Instant> {
+        (!self.reported).then(|| self.ping_due.min(self.silent_at()))
     }
 }

@@ -46,6 +46,9 @@ impl Clock {
     /// The first virtual time at which the host's monotonic clock shows `instant` or later.
     pub fn when(&self, instant: Instant) -> Duration {
         let local = instant.saturating_duration_since(self.base);
+        if self.ppm == 0 {
+            return self.anchor.0 + local.saturating_sub(self.anchor.1);
+        }
         let since = local.saturating_sub(self.anchor.1).as_nanos();
         let (rate, million) = (
             u128::from((MILLION + self.ppm).unsigned_abs()),
@@ -77,7 +80,11 @@ impl Clock {
     }
 
     fn local(&self, at: Duration) -> Duration {
-        let since = at.saturating_sub(self.anchor.0).as_nanos();
+        let since = at.saturating_sub(self.anchor.0);
+        if self.ppm == 0 {
+            return self.anchor.1 + since;
+        }
+        let since = since.as_nanos();
         let rate = u128::from((MILLION + self.ppm).unsigned_abs());
         self.anchor.1 + nanos(since * rate / u128::from(MILLION.unsigned_abs()))
     }

@@ -124,6 +124,38 @@ pub(crate) struct Link {
     pub(crate) ends: [End; 2],
 }
 
+/// Connections by their numbers, which count up and are never used again: each is in its place in a list.
+#[derive(Debug, Default)]
+pub(crate) struct Links(Vec<Option<Box<Link>>>);
+
+impl Links {
+    pub(crate) fn get(&self, number: &u64) -> Option<&Link> {
+        self.0.get(usize::try_from(*number).ok()?)?.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self, number: &u64) -> Option<&mut Link> {
+        self.0
+            .get_mut(usize::try_from(*number).ok()?)?
+            .as_deref_mut()
+    }
+
+    pub(crate) fn remove(&mut self, number: &u64) -> Option<Box<Link>> {
+        let index = usize::try_from(*number).ok()?;
+        self.0.get_mut(index)?.take()
+    }
+
+    /// All that are there, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Link)> {
+        let places = (0..).zip(&self.0);
+        places.filter_map(|(number, link)| Some((number, link.as_deref()?)))
+    }
+
+    fn push(&mut self, link: Link) -> u64 {
+        self.0.push(Some(Box::new(link)));
+        self.0.len() as u64 - 1
+    }
+}
+
 /// All connections, and the state of the wires.
 #[derive(Debug)]
 pub struct Network {
@@ -133,9 +165,8 @@ pub struct Network {
     rng: ChaCha8Rng,
     cuts: Vec<Cut>,
     disturbed: BTreeMap<(HostId, HostId), Duration>,
-    pub(crate) links: BTreeMap<u64, Link>,
+    pub(crate) links: Links,
     pub(crate) stuck: BTreeSet<(u64, usize)>,
-    next_link: u64,
 }
 
 impl Network {
@@ -147,9 +178,8 @@ impl Network {
             rng,
             cuts: Vec::new(),
             disturbed: BTreeMap::new(),
-            links: BTreeMap::new(),
+            links: Links::default(),
             stuck: BTreeSet::new(),
-            next_link: 0,
         }
     }
 
@@ -244,8 +274,6 @@ impl Network {
 
     /// A connection between two processes, the dialler's first.
     pub(crate) fn connect(&mut self, ends: [(HostId, u64); 2]) -> u64 {
-        let number = self.next_link;
-        self.next_link += 1;
         let [near, far] = ends.map(|(host, life)| End {
             host,
             life,
@@ -255,8 +283,7 @@ impl Network {
             held: VecDeque::new(),
             stream: Stream::default(),
         });
-        self.links.insert(number, Link { ends: [near, far] });
-        number
+        self.links.push(Link { ends: [near, far] })
     }
 
     /// How long it takes until a stream that stood still flows again, after its wire was mended.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Succession;
 use super::change::{Change, allows_needed};
 use super::opinion::Opinion;
-use crate::id::NodeId;
+use crate::id::{NodeId, Signature};
 use crate::record::Record;
 use crate::vote::Choice;
 
@@ -34,22 +34,33 @@ impl Succession {
                 .acceptor
                 .as_ref()
                 .is_some_and(|acceptor| acceptor.accepted.is_some())
-                || self.choice().is_some())
+                || self.has_choice())
+    }
+
+    /// Whether there is a [`choice`](Self::choice), without making it: this is asked after every input.
+    fn has_choice(&self) -> bool {
+        !self.leaves.is_empty()
+            || self.candidates.values().any(|record| {
+                self.allows(record)
+                    .is_some_and(|allows| allows.count() >= allows_needed(&self.membership))
+            })
+            || self.eviction().is_some()
+    }
+
+    /// The members that allow a record, with their signatures.
+    fn allows(&self, record: &Record) -> Option<impl Iterator<Item = (NodeId, Signature)>> {
+        let given = self.opinions.get(&record.hash())?;
+        Some(self.membership.members().filter_map(|member| {
+            let is_allow = |opinion: &&Opinion| {
+                opinion.choice == Choice::Yes && opinion.incarnation == member.incarnation
+            };
+            let opinion = given.get(&member.node).filter(is_allow)?;
+            Some((member.node, opinion.signature))
+        }))
     }
 
     fn admission(&self, record: &Record) -> Option<Change> {
-        let given = self.opinions.get(&record.hash())?;
-        let allows: BTreeMap<_, _> = self
-            .membership
-            .members()
-            .filter_map(|member| {
-                let is_allow = |opinion: &&Opinion| {
-                    opinion.choice == Choice::Yes && opinion.incarnation == member.incarnation
-                };
-                let opinion = given.get(&member.node).filter(is_allow)?;
-                Some((member.node, opinion.signature))
-            })
-            .collect();
+        let allows: BTreeMap<_, _> = self.allows(record)?.collect();
         (allows.len() >= allows_needed(&self.membership)).then(|| Change::Admit {
             record: record.clone(),
             allows,
@@ -69,6 +80,9 @@ impl Succession {
             .accused()
             .filter(|suspect| !self.present.contains(suspect))
             .collect();
+        if suspects.is_empty() {
+            return None;
+        }
         // Whoever stays must accuse all who go; taking out whom one of them does not accuse makes one more who stays.
         loop {
             let before = suspects.len();

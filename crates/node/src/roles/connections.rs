@@ -195,6 +195,12 @@ impl Connections {
             .map(|(id, _)| id)
     }
 
+    /// How often the answers of [`find`](Self::find) and [`ready`](Self::ready) may have changed: who keeps what follows
+    /// from them knows by this when to ask again.
+    pub const fn changes(&self) -> u64 {
+        self.conns.changes()
+    }
+
     /// All connections, ready or not.
     pub fn all(&self) -> impl Iterator<Item = ConnId> {
         self.conns.ids()

@@ -44,7 +44,7 @@ use crate::store::{MemberStored, RestoredMember};
 use asking::Asking;
 use hosting::Candidate;
 use life::{Ending, Entering, Wrote};
-use links::Link;
+use links::{Links, Unmet};
 use looking::Looking;
 use watching::Watch;
 
@@ -66,7 +66,8 @@ pub struct Member {
     /// Own opinions, while there is no assembly to hold them.
     said: Vec<Durable>,
     candidates: BTreeMap<NodeId, Candidate>,
-    links: BTreeMap<NodeId, Link>,
+    links: Links,
+    unmet: Unmet,
     dialing: BTreeMap<DialId, NodeId>,
     back_offs: BTreeMap<NodeId, BackOff>,
     watches: BTreeMap<NodeId, Watch>,
@@ -96,7 +97,7 @@ pub struct Member {
     was_restored: bool,
     /// When the last input came.
     now: Instant,
-    /// What `poll_timeout` last promised, to notice that this node itself ran late.
+    /// What `poll_timeout` promises; also to notice that this node itself ran late.
     due: Option<Instant>,
     rng: ChaCha8Rng,
     out: Outbox,
@@ -170,7 +171,8 @@ impl Member {
             assembly: None,
             said: Vec::new(),
             candidates: BTreeMap::new(),
-            links: BTreeMap::new(),
+            links: Links::default(),
+            unmet: Unmet::default(),
             dialing: BTreeMap::new(),
             back_offs: BTreeMap::new(),
             watches: BTreeMap::new(),
@@ -258,7 +260,7 @@ impl Member {
             self.tell_if_lost(now);
         }
         self.connections.note_due();
-        self.due = self.poll_timeout();
+        self.due = self.next_deadline();
     }
 
     fn party(&self, node: NodeId) -> Party {
@@ -420,7 +422,8 @@ impl Role for Member {
                 }
             }
             Frame::Message(message) => {
-                let record = self.asking.record_hash();
+                let is_probe = matches!(message, Message::Probe { .. });
+                let record = is_probe.then(|| self.asking.record_hash()).flatten();
                 let message =
                     self.connections
                         .handle_message(conn, message, record, now, &mut self.out);
@@ -503,6 +506,13 @@ impl Role for Member {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+}
+
+impl Member {
+    /// When the next of all deadlines is; settled once after each input.
+    fn next_deadline(&self) -> Option<Instant> {
         let now = self.now;
         [
             self.connections.poll_timeout(),

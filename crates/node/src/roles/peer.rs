@@ -68,6 +68,8 @@ pub struct Peer {
     wishes_changed: bool,
     /// When the last input came: what waits is waiting from then on.
     now: Instant,
+    /// What `poll_timeout` promises; settled once after each input.
+    due: Option<Instant>,
     rng: ChaCha8Rng,
     out: Outbox,
 }
@@ -132,6 +134,7 @@ impl Peer {
             list_told: None,
             wishes_changed: true,
             now: now.instant,
+            due: None,
             options,
             signer,
             scheme,
@@ -182,6 +185,7 @@ impl Peer {
         self.tell_neighbors();
         self.tell_list(now);
         self.connections.note_due();
+        self.due = self.next_deadline(now.instant);
     }
 
     fn with_suspicions<T>(
@@ -384,7 +388,7 @@ impl Role for Peer {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.next_deadline(self.now)
+        self.due
     }
 }
 

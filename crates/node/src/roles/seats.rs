@@ -31,6 +31,9 @@ pub struct Seats {
     redial: (Duration, Duration),
     seats: Vec<Seat>,
     rng: ChaCha8Rng,
+    /// With these [changes](Connections::changes) of connections nothing is to be dialled before then. Forgotten whenever a
+    /// seat changes.
+    idle: Option<(u64, Option<Instant>)>,
 }
 
 impl Seats {
@@ -48,6 +51,7 @@ impl Seats {
             redial,
             seats: std::iter::repeat_with(Seat::default).take(count).collect(),
             rng: ChaCha8Rng::seed_from_u64(seed),
+            idle: None,
         }
     }
 
@@ -59,6 +63,12 @@ impl Seats {
         now: Instant,
         out: &mut Outbox,
     ) {
+        let is_idle = |(changes, until): (u64, Option<Instant>)| {
+            changes == connections.changes() && until.is_none_or(|until| now < until)
+        };
+        if self.idle.is_some_and(is_idle) {
+            return;
+        }
         for (index, (seat, place)) in self.seats.iter_mut().zip(electorate.seats()).enumerate() {
             let is_connected = place
                 .voter
@@ -72,10 +82,13 @@ impl Seats {
                 seat.dial = Some(connections.dial(self.purpose, endpoints, place.voter, out));
             }
         }
+        let until = self.waits_until(electorate, connections, now);
+        self.idle = Some((connections.changes(), until));
     }
 
     /// Dials seats with unknown voters now: one of them may just have dialled this node.
     pub fn hurry(&mut self, electorate: &Electorate) {
+        self.idle = None;
         for (seat, place) in self.seats.iter_mut().zip(electorate.seats()) {
             if place.voter.is_none() {
                 seat.back_off.reset();
@@ -93,6 +106,7 @@ impl Seats {
     ) -> Option<(usize, Result<bool, ElectorateError>)> {
         let (index, seat) = self.of(dial)?;
         seat.dial = None;
+        self.idle = None;
         let bound = bind(index, remote);
         // Paces reconnecting to a seed that closes at once; `connected` lifts it.
         let redial = self.redial;
@@ -102,6 +116,7 @@ impl Seats {
 
     /// Dials that were given up for a link that came the other way.
     pub fn handle_cancelled(&mut self, cancelled: &[DialId]) {
+        self.idle = None;
         for seat in &mut self.seats {
             seat.dial.take_if(|dial| cancelled.contains(dial));
         }
@@ -109,6 +124,7 @@ impl Seats {
 
     /// The seat's session is ready.
     pub fn handle_ready(&mut self, index: usize) {
+        self.idle = None;
         self.seats[index].back_off.reset();
         self.seats[index].mismatch_told = false;
     }
@@ -120,6 +136,7 @@ impl Seats {
 
     /// A seat's session is gone: a pause before the next dial, so that a seed that closes at once is not hammered.
     pub fn handle_lost(&mut self, index: usize, now: Instant) {
+        self.idle = None;
         self.seats[index]
             .back_off
             .fail(self.redial, &mut self.rng, now);
@@ -150,12 +167,27 @@ impl Seats {
                 found: found.to_string(),
             });
         }
+        self.idle = None;
         self.seats[index].back_off.fail(redial, &mut self.rng, now);
         true
     }
 
     /// When a seat that is not connected may be dialled.
     pub fn poll_timeout(
+        &self,
+        electorate: &Electorate,
+        connections: &Connections,
+        now: Instant,
+    ) -> Option<Instant> {
+        match self.idle {
+            Some((changes, until)) if changes == connections.changes() => {
+                until.filter(|until| *until > now)
+            }
+            _ => self.waits_until(electorate, connections, now),
+        }
+    }
+
+    fn waits_until(
         &self,
         electorate: &Electorate,
         connections: &Connections,

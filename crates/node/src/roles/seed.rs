@@ -62,6 +62,8 @@ pub struct Seed {
     compare_at: Instant,
     has_ended: bool,
     now: Instant,
+    /// What `poll_timeout` promises; settled once after each input.
+    due: Option<Instant>,
     out: Outbox,
 }
 
@@ -178,6 +180,7 @@ impl Seed {
             compare_at: now.instant + COMPARE_EVERY,
             has_ended: false,
             now: now.instant,
+            due: None,
             options,
             signer,
             scheme,
@@ -227,6 +230,7 @@ impl Seed {
             );
         }
         self.connections.note_due();
+        self.due = self.next_deadline();
     }
 
     fn with_suspicions<T>(
@@ -467,6 +471,12 @@ impl Role for Seed {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+}
+
+impl Seed {
+    fn next_deadline(&self) -> Option<Instant> {
         [
             Some(self.compare_at),
             self.orphans.values().min().copied(),

@@ -231,7 +231,7 @@ fn an_admission_takes_from_the_first_request_of_the_process_to_its_word() {
         stage.started(host);
     });
     // Asked twice.
-    stage.at(100).asks(1).at(150).asks(1).at(300).joined(1, 1);
+    stage.at(100).asks(1).at(150).asks(1).at(900).joined(1, 1);
     stage.at(1_000).asks(2).asks(3).at(1_400).joined(2, 1);
     // It dies while it asks, and its successor asks again.
     stage.at(1_410).dies(3).at(1_500).started(3);
@@ -244,7 +244,7 @@ fn an_admission_takes_from_the_first_request_of_the_process_to_its_word() {
     stage.at(2_050).joined(5, 1);
     // What a liar says of itself.
     stage.asks(6).at(9_000).joined(6, 1);
-    assert_eq!(stage.metrics().admissions, spread(4, 100, 400, 400));
+    assert_eq!(stage.metrics().admissions, spread(4, 100, 800, 800));
 }
 
 #[test]

@@ -395,7 +395,7 @@ impl World {
             .links
             .iter()
             .filter(|(_, link)| is_up(link))
-            .map(|(number, _)| *number)
+            .map(|(number, _)| number)
             .collect()
     }
 

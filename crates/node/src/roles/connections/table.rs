@@ -19,10 +19,13 @@ pub(super) struct Table {
     role: RoleKind,
     hello_timeout: Duration,
     by_id: BTreeMap<ConnId, Conn>,
-    by_node: BTreeSet<(NodeId, ConnId)>,
+    /// The names of each node's, in order; hardly ever more than two.
+    by_node: BTreeMap<NodeId, Vec<ConnId>>,
     /// Those that are ready, with their nodes.
     ready: BTreeMap<(Purpose, ConnId), NodeId>,
     by_deadline: BTreeSet<(Instant, ConnId)>,
+    /// Counts what became ready, and what was and is not any more.
+    changes: u64,
 }
 
 /// Where a connection is found.
@@ -38,14 +41,19 @@ impl Table {
             role,
             hello_timeout,
             by_id: BTreeMap::new(),
-            by_node: BTreeSet::new(),
+            by_node: BTreeMap::new(),
             ready: BTreeMap::new(),
             by_deadline: BTreeSet::new(),
+            changes: 0,
         }
     }
 
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    pub(super) const fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn get(&self, id: ConnId) -> Option<&Conn> {
@@ -58,9 +66,8 @@ impl Table {
 
     /// All connections with a node, ready or not, by their names.
     pub(super) fn with_node(&self, node: NodeId) -> impl Iterator<Item = (ConnId, &Conn)> {
-        self.by_node
-            .range((node, ConnId(0))..=(node, ConnId(u64::MAX)))
-            .filter_map(|(_, id)| Some((*id, self.by_id.get(id)?)))
+        let ids = self.by_node.get(&node).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, self.by_id.get(id)?)))
     }
 
     /// Those that are ready for a purpose, by their names.
@@ -86,14 +93,20 @@ impl Table {
     pub(super) fn insert(&mut self, id: ConnId, conn: Conn) {
         self.remove(id);
         let (node, places) = (conn.remote, self.places(&conn));
-        self.by_node.insert((node, id));
+        let ids = self.by_node.entry(node).or_default();
+        ids.insert(ids.partition_point(|other| *other < id), id);
         self.by_id.insert(id, conn);
         self.put(id, node, &places);
     }
 
     pub(super) fn remove(&mut self, id: ConnId) -> Option<Conn> {
         let conn = self.by_id.remove(&id)?;
-        self.by_node.remove(&(conn.remote, id));
+        if let Some(ids) = self.by_node.get_mut(&conn.remote) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_node.remove(&conn.remote);
+            }
+        }
         let places = self.places(&conn);
         self.take(id, &places);
         Some(conn)
@@ -124,6 +137,7 @@ impl Table {
     fn put(&mut self, id: ConnId, node: NodeId, places: &Places) {
         if let Some(purpose) = places.ready {
             self.ready.insert((purpose, id), node);
+            self.changes += 1;
         }
         if let Some(due) = places.due {
             self.by_deadline.insert((due, id));
@@ -133,6 +147,7 @@ impl Table {
     fn take(&mut self, id: ConnId, places: &Places) {
         if let Some(purpose) = places.ready {
             self.ready.remove(&(purpose, id));
+            self.changes += 1;
         }
         if let Some(due) = places.due {
             self.by_deadline.remove(&(due, id));

@@ -119,7 +119,7 @@ impl Member {
         let neighbors: Vec<NodeId> = self.overlay.neighbors().take(LIST_MAX).collect();
         let count = u32::try_from(neighbors.len()).unwrap_or(u32::MAX);
         let (mut near, mut all) = (Vec::new(), Vec::new());
-        for (node, link) in &self.links {
+        for (node, link) in self.links.iter() {
             if self.has_met(node) {
                 all.push(link.conn);
             }

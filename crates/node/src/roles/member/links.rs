@@ -1,10 +1,12 @@
 //! A member's links: one connection with every other member, over which they decide, and some of which carry gossip.
 
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_consensus::assembly;
-use quorate_consensus::succession::{Change, Link as Decision};
+use quorate_consensus::succession::{Change, Link as Decision, Place};
 use quorate_consensus::{NodeId, Now};
 
 use super::Member;
@@ -28,16 +30,71 @@ pub(super) struct Link {
     pub(super) is_neighbor: bool,
 }
 
+/// All links. Whoever changes them, or could, is noticed.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    by_node: BTreeMap<NodeId, Link>,
+    changes: u64,
+}
+
+impl Deref for Links {
+    type Target = BTreeMap<NodeId, Link>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.by_node
+    }
+}
+
+impl DerefMut for Links {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.changes += 1;
+        &mut self.by_node
+    }
+}
+
+/// The members that there is no link in use with. They are asked for after every input and seldom change, so they are
+/// looked for again only when the membership or a link has changed.
+#[derive(Debug, Default)]
+pub(super) struct Unmet {
+    /// Of which membership and of which state of the links.
+    of: Option<(Place, u64)>,
+    pub(super) nodes: Vec<NodeId>,
+}
+
 impl Member {
-    /// Dials the members that there is no link to.
-    pub(super) fn dial_links(&mut self, now: Now) {
-        let Some(assembly) = self.assembly.as_ref().filter(|_| !self.is_ending()) else {
+    /// Brings [`Unmet`] up to date. Only those who are not met are watched.
+    pub(super) fn find_unmet(&mut self) {
+        let Some(assembly) = &self.assembly else {
             return;
         };
-        for record in assembly.membership().members() {
+        let membership = assembly.membership();
+        let of = Some((membership.place(), self.links.changes));
+        if self.unmet.of == of {
+            return;
+        }
+        let others = membership.members().map(|record| record.node);
+        let nodes: Vec<NodeId> = others
+            .filter(|node| *node != self.me && !self.has_met(node))
+            .collect();
+        self.watches
+            .retain(|node, _| nodes.binary_search(node).is_ok());
+        self.unmet = Unmet { of, nodes };
+    }
+
+    /// Dials the members that there is no link to.
+    pub(super) fn dial_links(&mut self, now: Now) {
+        if self.is_ending() {
+            return;
+        }
+        self.find_unmet();
+        let Some(assembly) = &self.assembly else {
+            return;
+        };
+        let membership = assembly.membership();
+        let unmet = self.unmet.nodes.iter();
+        for record in unmet.filter_map(|node| membership.member(node)) {
             let node = record.node;
-            let is_busy = node == self.me
-                || self.links.contains_key(&node)
+            let is_busy = self.links.contains_key(&node)
                 || self.dialing.values().any(|dialed| *dialed == node);
             let is_due = self
                 .back_offs
@@ -98,7 +155,7 @@ impl Member {
         let membership = assembly.membership().clone();
         let mut met = Vec::new();
         let mut parted = Vec::new();
-        for (node, link) in &mut self.links {
+        for (node, link) in self.links.iter_mut() {
             match (membership.member(node).is_some(), link.is_met) {
                 (true, false) => {
                     link.is_met = true;

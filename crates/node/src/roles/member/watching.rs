@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use quorate_consensus::{NodeId, Now};
+use quorate_consensus::{Assembly, NodeId, Now};
 
 use super::Member;
 use crate::event::Event;
@@ -53,29 +53,26 @@ impl Member {
     /// Watches every member that is not linked, and no others.
     /// Returns whether a probe was started.
     pub(super) fn watch_members(&mut self, now: Now) -> bool {
-        let Some(assembly) = self.assembly.as_ref().filter(|_| self.ending.is_none()) else {
+        if self.assembly.is_none() || self.ending.is_some() {
             self.watches.clear();
             return false;
-        };
+        }
+        self.find_unmet();
         let mut started = false;
-        let membership = assembly.membership();
-        self.watches
-            .retain(|node, _| membership.member(node).is_some());
-        for record in membership.members() {
-            let node = record.node;
-            if node == self.me || self.has_met(&node) {
-                self.watches.remove(&node);
-                continue;
-            }
+        for node in &self.unmet.nodes {
             let fresh = || Watch::new(false, now.instant, now);
-            let watch = self.watches.entry(node).or_insert_with(fresh);
-            if watch.probe.is_none() && watch.next.is_some_and(|next| now.instant >= next) {
-                let endpoints = record.endpoints.clone();
+            let watch = self.watches.entry(*node).or_insert_with(fresh);
+            let is_due =
+                watch.probe.is_none() && watch.next.is_some_and(|next| now.instant >= next);
+            let membership = self.assembly.as_ref().map(Assembly::membership);
+            if let Some(record) = membership.and_then(|membership| membership.member(node))
+                && is_due
+            {
                 watch.next = None;
                 started = true;
                 watch.probe = Some(self.probes.start(
-                    node,
-                    endpoints,
+                    *node,
+                    record.endpoints.clone(),
                     None,
                     &mut self.connections,
                     now,

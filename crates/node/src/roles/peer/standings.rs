@@ -19,8 +19,10 @@ const NEWS_MAX_AGE_MS: u64 = 60_000;
 /// How many proofs with unknown signers are kept for when the signers are met.
 const UNDECIDED_MAX: usize = 1024;
 
-/// How much time lies between two lists of members told to the application.
+/// How much time lies between two lists of members told to the application: at least this, and so much for each member
+/// on it. Nobody reads faster, and while a large network forms, most of a peer's work would be making lists.
 const LISTS_APART: Duration = Duration::from_millis(200);
+const LISTS_APART_PER_MEMBER: Duration = Duration::from_millis(2);
 
 impl Peer {
     /// Proofs from anywhere: each is checked unless it is known, and changes follow. Whoever brings one that proves
@@ -63,7 +65,9 @@ impl Peer {
     /// When the next list is due.
     pub(super) fn list_due(&self) -> Option<Instant> {
         self.list_news?;
-        Some(self.list_told.map_or(self.now, |told| told + LISTS_APART))
+        let members = u32::try_from(self.roster.member_count()).unwrap_or(u32::MAX);
+        let apart = LISTS_APART.max(LISTS_APART_PER_MEMBER.saturating_mul(members));
+        Some(self.list_told.map_or(self.now, |told| told + apart))
     }
 
     /// Takes one proof in; `Ok(true)` when a standing changed.
@@ -74,6 +78,13 @@ impl Peer {
         spread: bool,
         now: Now,
     ) -> Result<bool, ProofError> {
+        let known = proof
+            .record()
+            .and_then(|record| self.roster.get(&record.node));
+        if known.is_some_and(|entry| entry.proof == proof) {
+            // Every seed and every neighbour brings it: what is the same is found so with less than hashing.
+            return Ok(false);
+        }
         if let Some((node, key)) = proof.claims()
             && let Some(entry) = self.roster.get(&node)
         {
