@@ -16,6 +16,8 @@
 //!
 //! - where a liar is a member, only those are meant whom a chain of links between honest members connects with the origin,
 //!   or with one who has the message: a liar may withhold what it hears, and a link is one that both ends told of;
+//! - in an open network that was forked, nobody takes messages of those who are members of the other history alone, and
+//!   nothing is asked for;
 //! - nodes hold so many messages for repair, and so many bytes ([`Config::store_count_max`] and `store_bytes_max`): what
 //!   is older than three quarters of that, standings' proofs counted four times, is not asked for.
 //!
@@ -37,6 +39,7 @@ use quorate_node::store::{SeedStored, Stored};
 use quorate_node::{Delivery, Event};
 
 use super::Checker;
+use super::agreement::is_forked;
 use super::lives::{Life, Lives};
 use crate::fact::{Fact, View};
 use crate::host::{HostId, Kind};
@@ -177,6 +180,9 @@ impl Checker for DeliveryChecker {
     }
 
     fn settled(&mut self, view: View<'_>) -> Result<(), String> {
+        if is_forked(view) {
+            return Ok(());
+        }
         let stayed: Vec<(HostId, Life)> = view
             .all()
             .filter(|(_, host)| host.is_honest() && host.is_running())
