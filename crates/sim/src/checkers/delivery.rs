@@ -5,7 +5,8 @@
 //! - a process delivers a message at most once, by its name; and in a seeded network also by origin, life and number, so
 //!   that an origin that numbers two messages alike is heard once (members' numbers begin anew with every process, which
 //!   deliveries do not show);
-//! - nobody delivers what it said itself, nor what somebody said in a life that this node has told was ended by eviction;
+//! - nobody delivers what it said itself, nor what somebody said in a life that this node has told was ended by eviction,
+//!   and has not told was left before that;
 //! - what is delivered as an honest node's was broadcast by its application: this content, in this life. What liars say
 //!   need not have been asked for.
 //!
@@ -120,10 +121,12 @@ impl Checker for DeliveryChecker {
                 self.links.entry(*host).or_default().remove(&peer.id);
             }
             Fact::Told {
+                host,
                 event: Event::Left(member),
-                ..
             } => {
                 self.left.insert(member.id);
+                // A leave is more than an eviction: what was said before it counts again.
+                self.ended.remove(&(*host, member.id));
             }
             Fact::Told {
                 host,
