@@ -47,16 +47,6 @@ impl<T> Queue<T> {
         }
         self.heap.pop().map(|entry| (entry.at, entry.item))
     }
-
-    /// How many are waiting.
-    pub(crate) fn len(&self) -> usize {
-        self.heap.len()
-    }
-
-    /// Whether nothing is waiting.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.heap.is_empty()
-    }
 }
 
 impl<T> PartialEq for Entry<T> {
@@ -95,6 +85,6 @@ mod tests {
             .map(|(_, item)| item)
             .collect();
         assert_eq!(popped, "abc");
-        assert_eq!(queue.len(), 1);
+        assert_eq!(queue.next_at(), Some(Duration::from_secs(3)));
     }
 }

@@ -157,8 +157,43 @@ impl fmt::Display for Line<'_> {
                 text.iter().try_for_each(|text| write!(f, ": {text}"))
             }
             Entry::Arrived { from, to, name } => write!(f, "{to} gets {name} from {from}"),
-            Entry::Told { host, event } => write!(f, "{host}: {event}"),
+            Entry::Told { host, event } => {
+                write!(f, "{host}: {}", on_a_line(&event.to_string()))
+            }
             Entry::World(what) => f.write_str(what),
         }
+    }
+}
+
+/// The longest text of an event on a line, in characters.
+const TEXT_MAX: usize = 400;
+
+/// A text without what would break a line in two or steer a terminal: what applications say to each other is random bytes.
+fn on_a_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len().min(TEXT_MAX));
+    for (at, c) in text.chars().enumerate() {
+        if at == TEXT_MAX {
+            line.push('…');
+            break;
+        }
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_stays_on_its_line_and_lets_terminals_be() {
+        assert_eq!(on_a_line("a\nb\u{1b}[2J"), "a\\nb\\u{1b}[2J");
+        assert_eq!(on_a_line(&"x".repeat(TEXT_MAX)), "x".repeat(TEXT_MAX));
+        let long = on_a_line(&"x".repeat(TEXT_MAX + 1));
+        assert_eq!(long, "x".repeat(TEXT_MAX) + "…");
     }
 }

@@ -10,6 +10,7 @@ mod wires;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -83,6 +84,12 @@ pub struct World {
     pub recodes: bool,
     /// How many inputs roles were given.
     pub steps: u64,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a world of {} hosts at {:?}", self.hosts.len(), self.now)
+    }
 }
 
 impl World {

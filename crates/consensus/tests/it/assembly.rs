@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quorate_consensus::assembly::{Config, Message, Output};
 use quorate_consensus::succession::{
-    Accepted, Ballot, Chain, Change, Founding, Leave, Link, Opinion,
+    self, Accepted, Ballot, Chain, Change, Founding, Leave, Link, Opinion,
 };
 use quorate_consensus::{Assembly, Choice, Ed25519, Ed25519Key, Now, Record, Signer};
 
@@ -195,4 +195,80 @@ fn a_disk_that_stays_full_is_asked_for_no_more_and_more() {
     member.handle_dead(third.id(), now);
     member.handle_met(third.id(), now);
     assert_rests(&mut member, now);
+}
+
+/// What is said of a record in these outputs, by this member.
+fn opinions_said(outputs: &[Output], me: &Ed25519Key) -> usize {
+    let is_own = |output: &&Output| match output {
+        Output::Send {
+            message: Message::Succession(message),
+            ..
+        } => {
+            matches!(&**message, succession::Message::Opinion(opinion) if opinion.voter == me.id())
+        }
+        _ => false,
+    };
+    outputs.iter().filter(is_own).count()
+}
+
+#[test]
+fn an_opinion_that_is_asked_for_is_told_when_it_is_durable_and_not_before() {
+    let (chain, [first, second, _]) = three();
+    let now = start();
+    let mut member = member(&chain, &first, now);
+    member.handle_met(second.id(), now);
+    let candidate = key(9);
+    let network = chain.membership().network();
+    let record = Record::sign(&*candidate, network, vec!["c:1".into()], 1, 1, START_MS).unwrap();
+    let hash = record.hash();
+    member.handle_candidate(Arc::new(record), now).unwrap();
+    member
+        .give_opinion(candidate.id(), Choice::Yes, "", now)
+        .unwrap();
+    member
+        .handle_message(second.id(), Message::OpinionsOn(hash), now)
+        .unwrap();
+    let said = outputs(&mut member);
+    assert_eq!(opinions_said(&said, &first), 0);
+    assert_eq!(member.own_opinion(&hash), None);
+    for output in said {
+        if let Output::Persist { id, .. } = output {
+            member.handle_persisted(id, now);
+        }
+    }
+    // To all, and to who asked.
+    assert_eq!(opinions_said(&outputs(&mut member), &first), 2);
+    assert!(member.own_opinion(&hash).is_some());
+}
+
+#[test]
+fn who_waits_for_a_person_says_what_it_has_said_ever_more_rarely() {
+    let (chain, [first, second, third]) = three();
+    let mut now = start();
+    let mut member = member(&chain, &first, now);
+    for other in [&second, &third] {
+        member.handle_met(other.id(), now);
+    }
+    let candidate = key(9);
+    let network = chain.membership().network();
+    let record = Record::sign(&*candidate, network, vec!["c:1".into()], 1, 1, START_MS).unwrap();
+    member.handle_candidate(Arc::new(record), now).unwrap();
+    member
+        .give_opinion(candidate.id(), Choice::Yes, "", now)
+        .unwrap();
+    let mut said = 0;
+    let end = now.instant + Duration::from_secs(600);
+    while now.instant < end {
+        for output in outputs(&mut member) {
+            said += opinions_said(std::slice::from_ref(&output), &first);
+            if let Output::Persist { id, .. } = output {
+                member.handle_persisted(id, now);
+            }
+        }
+        let due = member.poll_timeout().unwrap();
+        now = now.after(due.saturating_duration_since(now.instant));
+        member.handle_timeout(now);
+    }
+    // Three hundred comparisons in that time; each repetition goes to both, and once more to one of them.
+    assert!((10..=90).contains(&said), "{said}");
 }

@@ -22,6 +22,7 @@ use rand_chacha::ChaCha8Rng;
 use super::back_off::BackOff;
 use super::connections::{Conn, Connections, Ready, Realm};
 use super::probing::Probes;
+use super::roster_sync;
 use super::seats::Seats;
 use super::speech::Strangers;
 use super::suspicion::{Surroundings, Suspicions};
@@ -64,6 +65,7 @@ pub struct Peer {
     /// Who brought news of members that the application was not told a list of yet.
     list_news: Option<NodeId>,
     list_told: Option<Instant>,
+    compare_at: Instant,
     /// Something changed that the overlay's wishes depend on.
     wishes_changed: bool,
     /// When the last input came: what waits is waiting from then on.
@@ -132,6 +134,7 @@ impl Peer {
             neighbors_changed: false,
             list_news: None,
             list_told: None,
+            compare_at: now.instant + roster_sync::pause(&mut rng),
             wishes_changed: true,
             now: now.instant,
             due: None,
@@ -379,6 +382,7 @@ impl Role for Peer {
         self.gossip.handle_timeout(now.instant);
         self.drop_undocumented(now);
         self.judge_strangers(now);
+        self.compare_rosters(now);
         self.life_timeout(now);
         self.settle(now);
     }

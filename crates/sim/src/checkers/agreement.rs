@@ -13,7 +13,7 @@ use quorate_consensus::{Roster, StandingKey};
 
 use super::Checker;
 use crate::fact::{Fact, View};
-use crate::host::{HostId, Kind};
+use crate::host::{Host, HostId, Kind};
 use crate::process::Process;
 
 /// Watches that all hold the same in the end.
@@ -81,6 +81,15 @@ fn difference(view: View<'_>, a: (HostId, &Roster), b: (HostId, &Roster)) -> Str
     }
 }
 
+/// Whether somebody has forked an open network, and somebody honest is halted by the evidence.
+pub(super) fn is_forked(view: View<'_>) -> bool {
+    let is_halted = |host: &Host| {
+        let assembly = host.process.as_ref().and_then(Process::assembly);
+        assembly.is_some_and(|assembly| assembly.fork().is_some())
+    };
+    view.truth.equivocators > 0 && view.hosts.iter().any(is_halted)
+}
+
 fn heads(view: View<'_>) -> Result<(), String> {
     let members = || {
         let running = view
@@ -88,7 +97,7 @@ fn heads(view: View<'_>) -> Result<(), String> {
             .filter(|(_, host)| host.is_honest() && host.is_running());
         running.filter_map(|(id, host)| Some((id, host.process.as_ref()?.assembly()?)))
     };
-    if view.truth.equivocators > 0 && members().any(|(_, assembly)| assembly.fork().is_some()) {
+    if is_forked(view) {
         return Ok(());
     }
     // A network that went on from another, because somebody told it to, is another one.

@@ -5,7 +5,8 @@
 //! - a process delivers a message at most once, by its name; and in a seeded network also by origin, life and number, so
 //!   that an origin that numbers two messages alike is heard once (members' numbers begin anew with every process, which
 //!   deliveries do not show);
-//! - nobody delivers what it said itself, nor what somebody said in a life that this node has told was ended by eviction;
+//! - nobody delivers what it said itself, nor what somebody said in a life that this node has told was ended by eviction,
+//!   and has not told was left before that;
 //! - what is delivered as an honest node's was broadcast by its application: this content, in this life. What liars say
 //!   need not have been asked for.
 //!
@@ -16,6 +17,8 @@
 //!
 //! - where a liar is a member, only those are meant whom a chain of links between honest members connects with the origin,
 //!   or with one who has the message: a liar may withhold what it hears, and a link is one that both ends told of;
+//! - in an open network that was forked, nobody takes messages of those who are members of the other history alone, and
+//!   nothing is asked for;
 //! - nodes hold so many messages for repair, and so many bytes ([`Config::store_count_max`] and `store_bytes_max`): what
 //!   is older than three quarters of that, standings' proofs counted four times, is not asked for.
 //!
@@ -37,6 +40,7 @@ use quorate_node::store::{SeedStored, Stored};
 use quorate_node::{Delivery, Event};
 
 use super::Checker;
+use super::agreement::is_forked;
 use super::lives::{Life, Lives};
 use crate::fact::{Fact, View};
 use crate::host::{HostId, Kind};
@@ -117,10 +121,12 @@ impl Checker for DeliveryChecker {
                 self.links.entry(*host).or_default().remove(&peer.id);
             }
             Fact::Told {
+                host,
                 event: Event::Left(member),
-                ..
             } => {
                 self.left.insert(member.id);
+                // A leave is more than an eviction: what was said before it counts again.
+                self.ended.remove(&(*host, member.id));
             }
             Fact::Told {
                 host,
@@ -177,6 +183,9 @@ impl Checker for DeliveryChecker {
     }
 
     fn settled(&mut self, view: View<'_>) -> Result<(), String> {
+        if is_forked(view) {
+            return Ok(());
+        }
         let stayed: Vec<(HostId, Life)> = view
             .all()
             .filter(|(_, host)| host.is_honest() && host.is_running())

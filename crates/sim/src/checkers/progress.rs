@@ -19,6 +19,7 @@ use quorate_node::Event;
 use quorate_node::Party;
 
 use super::Checker;
+use super::agreement::is_forked;
 use super::lives::Lives;
 use crate::fact::{Fact, View};
 use crate::host::{Host, HostId, Kind};
@@ -184,10 +185,7 @@ impl ProgressChecker {
         let assemblies: Vec<(HostId, &Assembly)> = running()
             .filter_map(|(id, host)| Some((id, host.process.as_ref()?.assembly()?)))
             .collect();
-        let is_forked = assemblies
-            .iter()
-            .any(|(_, assembly)| assembly.fork().is_some());
-        if is_forked && view.truth.equivocators > 0 {
+        if is_forked(view) {
             return Ok(());
         }
         let is_lost = |node: &NodeId| {

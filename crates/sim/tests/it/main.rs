@@ -6,5 +6,6 @@ mod checkers;
 mod cli;
 #[cfg(test)]
 mod dishonest;
+mod runs;
 #[cfg(test)]
 mod stage;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_consensus::{Departure, Digest, Entry, NodeId, Now, Proof, Record, Standing};
+use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::Peer;
@@ -248,6 +249,25 @@ impl Peer {
         }
     }
 
+    /// Compares rosters with somebody, now and then: whatever kept the two from hearing the same is made good.
+    pub(super) fn compare_rosters(&mut self, now: Now) {
+        if now.instant < self.compare_at {
+            return;
+        }
+        self.compare_at = now.instant + roster_sync::pause(&mut self.rng);
+        let links = self
+            .links
+            .values()
+            .filter(|link| link.is_up)
+            .map(|link| link.conn);
+        let partners: Vec<ConnId> = links.chain(self.seed_sessions()).collect();
+        if self.life.passport().is_some() && !partners.is_empty() {
+            let with = partners[self.rng.random_range(0..partners.len())];
+            self.out
+                .send(with, Message::Roster(roster_sync::begin(&self.roster)));
+        }
+    }
+
     /// Shows a seed that this is a member, and asks for what it missed.
     pub(super) fn resume_session(&mut self, conn: ConnId) {
         if let Some(proof) = self.life.passport().cloned() {
@@ -354,6 +374,7 @@ impl Peer {
             resting,
             self.strangers.poll_timeout(),
             self.list_due(),
+            Some(self.compare_at),
             self.connections.poll_timeout(),
             self.seats
                 .poll_timeout(&self.electorate, &self.connections, now),

@@ -106,7 +106,8 @@ impl Seed {
             return;
         };
         if was == Some((key.incarnation, key.standing)) && key.standing != Standing::Admitted {
-            // The same end, by another report: no news to anybody.
+            // The same end, by another report. It is no event, but all rosters are to hold the same proof.
+            self.tell_members(proof);
             return;
         }
         let was_member = was.is_some_and(|(_, standing)| standing == Standing::Admitted);
