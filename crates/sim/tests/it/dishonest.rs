@@ -158,13 +158,7 @@ fn an_accuser_reports_the_living_and_nobody_goes() {
 
 #[test]
 fn a_false_witness_says_dead_of_the_living_and_alive_of_the_dead() {
-    // The flooder is the one who asks about the living.
-    let liars = [(7, Conduct::FalseWitness), (6, Conduct::Flooder)];
-    let mut stage = Stage::seeded(5, &liars, secs(10));
-    stage.run(secs(10));
-    let dead = stage.id(3);
-    stage.kill(3);
-    let found = |stage: &Stage, finding, of_dead: bool| {
+    let found = |stage: &Stage, dead: NodeId, finding, of_dead: bool| {
         let is_it = |(_, message): &(&Said, &Message)| {
             matches!(message, Message::SuspectResponse(said)
                 if said.finding == finding && (said.suspect == dead) == of_dead
@@ -172,11 +166,32 @@ fn a_false_witness_says_dead_of_the_living_and_alive_of_the_dead() {
         };
         stage.by(7).filter(is_it).count()
     };
-    stage.run(secs(40));
-    assert!(found(&stage, Finding::Unreachable, false) > 0);
-    assert!(found(&stage, Finding::Alive, true) > 0);
-    assert_untouched(&mut stage);
-    assert!(!stage.members(0).contains(&dead), "the dead stays");
+    // Half of the time it answers without looking, "dead" of anybody: it takes a few deaths until it lies about one.
+    let (mut of_living, mut of_dead) = (0, 0);
+    for seed in 0..8 {
+        let mut stage = Stage::new(secs(10));
+        stage.seed = seed * 100;
+        for at in 0..8 {
+            // The flooder is the one who asks about the living.
+            stage.add_seeded(match at {
+                7 => Some(Conduct::FalseWitness),
+                6 => Some(Conduct::Flooder),
+                _ => None,
+            });
+        }
+        stage.run(secs(10));
+        let dead = stage.id(3);
+        stage.kill(3);
+        stage.run(secs(40));
+        of_living += found(&stage, dead, Finding::Unreachable, false);
+        of_dead += found(&stage, dead, Finding::Alive, true);
+        assert_untouched(&mut stage);
+        assert!(!stage.members(0).contains(&dead), "the dead stays");
+        if of_living > 0 && of_dead > 0 {
+            return;
+        }
+    }
+    panic!("{of_living} lies about the living, {of_dead} about the dead");
 }
 
 #[test]
@@ -321,7 +336,7 @@ fn a_ventriloquist_is_not_heard_in_others_names() {
     assert_heard(&mut stage);
     stage.run(LONG);
     let me = stage.id(liar);
-    let mut origins = BTreeSet::new();
+    let mut origins: BTreeSet<NodeId> = BTreeSet::new();
     for (_, message) in stage.by(liar) {
         if let Message::Gossip(Gossip::Gossip { content, .. }) = message
             && let Ok(Content::Application { origin, .. }) = Content::decode(content)
