@@ -83,8 +83,8 @@ const fn row(fault: Fault) -> Row {
             Row::seeded(6, 20, &["proof"]).liars(&[Conduct::DecreeingSeed])
         }
         Fault::ElectorateByWhoIsUp => Row::seeded(6, 30, &["proof"]).faults(&[Partition]),
-        Fault::IncarnationIgnored => Row::seeded(6, 30, &["progress"]).faults(&[Pause]),
-        Fault::RosterPrefersOlder => Row::seeded(6, 30, &["progress"]).faults(&[Crash]),
+        Fault::IncarnationIgnored => Row::seeded(6, 30, &["durability"]).faults(&[Pause]),
+        Fault::RosterPrefersOlder => Row::seeded(6, 30, &["durability"]).faults(&[Crash]),
         Fault::EvictionWithoutProbe => {
             Row::seeded(10, 60, &["no false eviction"]).faults(&[Partition])
         }
@@ -98,7 +98,7 @@ const fn row(fault: Fault) -> Row {
         }
         Fault::AcceptanceBeforePersist => Row::open(6, 20, &["durability"]),
         Fault::AllowOfMost => Row::open(6, 20, &["succession"]),
-        Fault::PromiseIgnored => Row::open(6, 30, &["succession"]).faults(&[Crash, Pause]),
+        Fault::PromiseIgnored => Row::open(10, 40, &["durability"]).faults(&[Crash, Pause]),
         Fault::MessageListForgets => Row::seeded(6, 20, &["delivery"]),
         Fault::RepairOff => Row::seeded(6, 30, &["delivery"]).faults(&[Partition]),
         Fault::ForwardingOff => Row::seeded(10, 20, &["delivery"]),

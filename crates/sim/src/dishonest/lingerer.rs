@@ -1,6 +1,6 @@
-//! A peer that has itself thrown out, and stays: it answers no probe any more and breaks a link, so that it is taken for
-//! dead; what tells it that it is out it does not hear; and to whoever is still linked with it, it goes on speaking, in the
-//! life that is over, well signed.
+//! A peer that has itself thrown out, and stays: it answers no probe and no hello any more and breaks a link, so that it is
+//! taken for dead; what tells it that it is out it does not hear; and to whoever is still linked with it, it goes on
+//! speaking, in the life that is over, well signed.
 //!
 //! Attacks: that an eviction is an end. Expected: whoever learns of it cuts the liar off and delivers nothing more of that
 //! life, from wherever it comes; so does whoever it dials then.
@@ -112,8 +112,11 @@ impl Deviation for Lingerer {
     }
 
     fn handle_frame(&mut self, _conn: ConnId, frame: Frame, hands: &mut Hands) -> Option<Frame> {
-        let Frame::Message(message) = &frame else {
-            return Some(frame);
+        let message = match &frame {
+            // A new link would speak for it.
+            Frame::Hello(_) if self.plays_dead() && !self.is_out => return None,
+            Frame::Hello(_) => return Some(frame),
+            Frame::Message(message) => message,
         };
         let me = hands.me;
         if !self.plays_dead() || !self.ends(&proofs_in(message, hands.means.format), me) {

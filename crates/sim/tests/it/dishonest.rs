@@ -8,8 +8,8 @@ use quorate_consensus::{
     Choice, Equivocation, Finding, NetworkId, NodeId, Proof, Proposal, Unproven, Vote, assembly,
     council,
 };
-use quorate_gossip::Message as Gossip;
-use quorate_node::protocol::{JoinMessage, Message, Purpose, RosterMessage};
+use quorate_gossip::{Content, Message as Gossip};
+use quorate_node::protocol::{Goodbye, JoinMessage, Message, Purpose, RosterMessage};
 use quorate_node::roles::{Frame, Request};
 use quorate_node::{Admission, Event};
 use quorate_sim::dishonest::Conduct;
@@ -232,6 +232,25 @@ fn a_flooder_keeps_to_its_measure_stops_in_time_and_stops_nobody() {
 }
 
 #[test]
+fn a_flooder_is_cut_off_for_asking_too_much() {
+    let (mut stage, liar) = among_peers(Conduct::Flooder, secs(12));
+    stage.run(secs(12));
+    let mut asked: BTreeMap<(usize, _), usize> = BTreeMap::new();
+    for (said, message) in stage.by(liar) {
+        if matches!(message, Message::SuspectRequest { .. }) {
+            *asked.entry((said.to, said.conn)).or_default() += 1;
+        }
+    }
+    assert!(asked.values().any(|count| *count > 256), "{asked:?}");
+    let cut = stage.said.iter().filter(|said| {
+        said.to == liar
+            && matches!(&said.frame, Frame::Message(Message::Goodbye(Goodbye::Misbehaved(what)))
+                if what.contains("questions within"))
+    });
+    assert!(cut.count() > 0, "nobody minds");
+}
+
+#[test]
 fn a_withholder_passes_nothing_on_and_everybody_hears_all_the_same() {
     let (mut stage, liar) = among_peers(Conduct::Withholder, LONG);
     stage.run(secs(8));
@@ -291,6 +310,66 @@ fn an_impostors_passports_open_nothing_and_enter_no_roster() {
         assert!(!stage.by(at).any(is_spread), "{at} passes it on");
     }
     assert!(stage.dismissals_of(liar) > 0);
+    assert_untouched(&mut stage);
+    assert_heard(&mut stage);
+}
+
+#[test]
+fn a_ventriloquist_is_not_heard_in_others_names() {
+    let (mut stage, liar) = among_peers(Conduct::Ventriloquist, LONG);
+    stage.run(secs(4));
+    assert_heard(&mut stage);
+    stage.run(LONG);
+    let me = stage.id(liar);
+    let mut origins = BTreeSet::new();
+    for (_, message) in stage.by(liar) {
+        if let Message::Gossip(Gossip::Gossip { content, .. }) = message
+            && let Ok(Content::Application { origin, .. }) = Content::decode(content)
+        {
+            origins.insert(origin);
+        }
+    }
+    origins.remove(&me);
+    assert!(origins.len() > 2, "it speaks for {origins:?} only");
+    // What was said on purpose is all that was ever delivered.
+    for (_, event) in &stage.told {
+        if let Event::Message(told) = event {
+            assert!(told.payload.starts_with(b"number "), "{told:?}");
+        }
+    }
+    let is_cut = |said: &&Said| {
+        said.to == liar
+            && matches!(&said.frame, Frame::Message(Message::Goodbye(Goodbye::Misbehaved(what)))
+                if what.contains("did not sign"))
+    };
+    assert!(stage.said.iter().any(|said| is_cut(&said)), "nobody minds");
+    assert_untouched(&mut stage);
+    assert_heard(&mut stage);
+}
+
+#[test]
+fn a_lingerer_is_thrown_out_and_cut_off() {
+    let (mut stage, liar) = among_peers(Conduct::Lingerer, LONG);
+    stage.run(LONG);
+    let me = stage.id(liar);
+    for at in stage.honest() {
+        assert!(
+            !stage.members(at).contains(&me),
+            "{at} takes it for a member"
+        );
+    }
+    let from = stage.told.len();
+    let speaks = |message: &Message| matches!(message, Message::Gossip(Gossip::Gossip { .. }));
+    assert!(
+        stage
+            .by(liar)
+            .any(|(said, message)| said.at < secs(5) && speaks(message))
+    );
+    stage.run(LONG);
+    let hears = |(at, event): &(usize, Event)| {
+        !stage.actors[*at].is_liar && matches!(event, Event::Message(told) if told.origin.id == me)
+    };
+    assert!(!stage.told[from..].iter().any(hears), "it is still heard");
     assert_untouched(&mut stage);
     assert_heard(&mut stage);
 }
