@@ -76,6 +76,7 @@ mod hash;
 mod id;
 mod inquiry;
 mod message;
+mod offers;
 mod output;
 mod panel;
 mod peer;

@@ -14,6 +14,7 @@ use crate::config::{Admission, Discovery, Options, SeedList};
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::node::{self, Node};
+use crate::roles::seed::ABSTAIN;
 use crate::roles::{Bootstrap, Member, Peer, Role, Seed};
 use crate::runtime::{self, Resources, Written};
 use crate::store::{
@@ -268,18 +269,17 @@ impl Builder<SeedKind> {
         let (store, restored) = match self.data.as_ref().map(|data| data.join("store.redb")) {
             Some(path) => {
                 let is_lost = is_old && !path.exists();
-                let (store, held) = open_store(path, Kind::Seed(network)).await?;
+                let abstain_until_ms = if is_lost {
+                    runtime::start_time().after(ABSTAIN).unix_ms
+                } else {
+                    0
+                };
+                let (store, held) = open_store(path, Kind::Seed(network), abstain_until_ms).await?;
                 let restored = match held {
                     Held::Seed(restored) => restored,
                     Held::Member(_) => Restored::default(),
                 };
-                (
-                    Some(store),
-                    Restored {
-                        is_lost,
-                        ..restored
-                    },
-                )
+                (Some(store), restored)
             }
             None => (None, Restored::default()),
         };
@@ -337,7 +337,7 @@ impl Builder<MemberKind> {
         let site = self.site(loaded)?;
         let endpoints = self.endpoints(site.address)?;
         let (store, mut restored) = match path {
-            Some(path) => match open_store(path, Kind::Member(site.id())).await? {
+            Some(path) => match open_store(path, Kind::Member(site.id()), 0).await? {
                 (store, Held::Member(restored)) => (Some(store), *restored),
                 (store, Held::Seed(_)) => (Some(store), RestoredMember::default()),
             },
@@ -390,14 +390,18 @@ fn start_writing(store: Store) -> Result<(Writer, mpsc::UnboundedReceiver<Writte
 }
 
 /// Opens a store off the runtime's threads: it may have to replay a log.
-async fn open_store(path: PathBuf, kind: Kind) -> Result<(Store, Held), StartError> {
+async fn open_store(
+    path: PathBuf,
+    kind: Kind,
+    abstain_until_ms: u64,
+) -> Result<(Store, Held), StartError> {
     let shown = path.clone();
     let (sender, opened) = oneshot::channel();
     std::thread::Builder::new()
         .name(OPENING_THREAD.to_owned())
         .spawn(move || {
             // Nobody waits any more: the store is closed again.
-            let _taken = sender.send(Store::open(&path, kind));
+            let _taken = sender.send(Store::open_or_lost(&path, kind, abstain_until_ms));
         })
         .map_err(StartError::Thread)?;
     match opened.await {

@@ -35,7 +35,7 @@ use crate::event::{Event, MemberInfo};
 use crate::protocol::{Hello, Message};
 use crate::store::Stored;
 
-/// Names one connection; the runtime numbers them and never reuses a number.
+/// Names one connection; the runtime numbers them as they come up, and never reuses a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 

@@ -32,8 +32,11 @@ const SCHEMA: u32 = 2;
 /// Values are in this format whatever the network speaks.
 const FORMAT: Format = Format::Bincode;
 
-/// `schema`, `kind`, and `network` of a seed or `node` of a member.
+/// `schema`, `kind`, and `network` of a seed or `node` of a member; `abstain` of a seed that lost an earlier store.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// Until when a seed abstains, in Unix milliseconds.
+const ABSTAIN_UNTIL: &str = "abstain";
 
 /// The thread that opens stores. The database (redb 4.6) panics on some damaged pages instead of returning an error; on
 /// this thread that is caught and becomes [`StoreError::Damaged`].
@@ -159,26 +162,44 @@ impl Store {
     /// # Errors
     /// When the file is not a store of this kind and network, or cannot be read or written.
     pub fn open(path: &Path, kind: Kind) -> Result<(Self, Held), StoreError> {
+        Self::open_or_lost(path, kind, 0)
+    }
+
+    /// As [`open`](Self::open); a store that has to be created because a seed lost its own says until when the seed
+    /// abstains, in Unix milliseconds, from its first moment on: killed again meanwhile, the seed still knows it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_or_lost(
+        path: &Path,
+        kind: Kind,
+        abstain_until_ms: u64,
+    ) -> Result<(Self, Held), StoreError> {
         if !path.exists() {
-            Self::create(path, kind)?;
+            Self::create(path, kind, abstain_until_ms)?;
         }
         let database = Database::open(path).map_err(|error| open_error(path, error))?;
         Self::check_and_read(database, path, kind)
     }
 
     /// Opens a store on any storage, in place of a file: that of a simulator, say. Storage of no length becomes a new
-    /// store.
+    /// store, with what [`open_or_lost`](Self::open_or_lost) says of one.
     ///
     /// # Errors
     /// As [`open`](Self::open); the storage is named `<storage>`.
-    pub fn open_on(storage: impl StorageBackend, kind: Kind) -> Result<(Self, Held), StoreError> {
+    pub fn open_on(
+        storage: impl StorageBackend,
+        kind: Kind,
+        abstain_until_ms: u64,
+    ) -> Result<(Self, Held), StoreError> {
         let path = Path::new("<storage>");
         let len = storage.len().map_err(|error| io_error(path, &error))?;
         let database = Database::builder()
             .create_with_backend(storage)
             .map_err(|error| open_error(path, error))?;
         if len == 0 {
-            write_meta(&database, kind).map_err(|error| io_error(path, &*error))?;
+            write_meta(&database, kind, abstain_until_ms)
+                .map_err(|error| io_error(path, &*error))?;
         }
         Self::check_and_read(database, path, kind)
     }
@@ -203,7 +224,7 @@ impl Store {
 
     /// Creates a store beside its place and moves it there when it is whole: a file that is there but not a store was
     /// one once, and is never taken for a new one.
-    fn create(path: &Path, kind: Kind) -> Result<(), StoreError> {
+    fn create(path: &Path, kind: Kind, abstain_until_ms: u64) -> Result<(), StoreError> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|error| io_error(path, &error))?;
         }
@@ -215,7 +236,7 @@ impl Store {
             _ => {}
         }
         let database = Database::create(&fresh).map_err(|error| open_error(&fresh, error))?;
-        write_meta(&database, kind).map_err(|error| io_error(&fresh, &*error))?;
+        write_meta(&database, kind, abstain_until_ms).map_err(|error| io_error(&fresh, &*error))?;
         drop(database);
         std::fs::rename(&fresh, path).map_err(|error| io_error(path, &error))
     }
@@ -353,12 +374,19 @@ impl Kind {
 }
 
 /// Makes an empty database a store: all tables and what it is for in one transaction.
-fn write_meta(database: &Database, kind: Kind) -> Result<(), Box<dyn std::error::Error>> {
+fn write_meta(
+    database: &Database,
+    kind: Kind,
+    abstain_until_ms: u64,
+) -> Result<(), Box<dyn std::error::Error>> {
     let transaction: WriteTransaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;
         meta.insert("schema", &SCHEMA.to_be_bytes()[..])?;
         meta.insert("kind", kind.name().as_bytes())?;
+        if abstain_until_ms > 0 {
+            meta.insert(ABSTAIN_UNTIL, &abstain_until_ms.to_be_bytes()[..])?;
+        }
         match kind {
             Kind::Seed(network) => meta.insert("network", network.as_ref())?,
             Kind::Member(node) => meta.insert("node", node.as_ref())?,

@@ -1,5 +1,6 @@
 //! What people and applications do: they say things, answer prompts, leave, and come back.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,8 +14,8 @@ use crate::dice::{Dice as _, mix};
 use crate::host::HostId;
 use crate::world::World;
 
-/// One in so many candidates is not let in at first.
-const DENIED_ONE_IN: u64 = 12;
+/// One in so many candidates is disliked by somebody, who denies it at first if he is a member and is asked.
+const DENIED_ONE_IN: u64 = 4;
 
 /// The longest thing said, in bytes.
 const SAID_MAX: usize = 2_000;
@@ -34,19 +35,19 @@ pub(crate) fn react(
     host: HostId,
     event: &Event,
     seed: u64,
+    denied: &mut BTreeSet<NodeId>,
     rng: &mut ChaCha8Rng,
 ) -> Option<(Duration, Deed)> {
     match event {
-        Event::JoinRequest { candidate, record } => {
+        Event::JoinRequest { candidate, .. } => {
             // Whether a candidate is disliked, and by whom, is the candidate's fate; asked again, people relent.
             let mut head = [0; 8];
             head.copy_from_slice(&candidate.id.as_bytes()[..8]);
             let fate = mix(seed, u64::from_le_bytes(head));
             let nodes = world.host_count() as u64;
-            let is_first = record.attempt <= 1;
-            let is_denied = is_first
-                && fate.is_multiple_of(DENIED_ONE_IN)
-                && fate / DENIED_ONE_IN % nodes == host.0 as u64;
+            let is_denied = fate.is_multiple_of(DENIED_ONE_IN)
+                && fate / DENIED_ONE_IN % nodes == host.0 as u64
+                && denied.insert(candidate.id);
             let span = rng.span(Duration::from_millis(50), Duration::from_millis(900));
             Some((span, Deed::Answer(host, candidate.id, !is_denied)))
         }

@@ -4,11 +4,11 @@
 //! good, all wires are whole, and within [`SETTLE_MAX`] of virtual time everybody must be where he belongs. At last a few
 //! members say something, and everybody must hear it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
-use quorate_consensus::Digest;
+use quorate_consensus::{Digest, NodeId};
 use quorate_node::Event;
 use quorate_node::roles::Request;
 use rand::{RngExt as _, SeedableRng as _};
@@ -101,6 +101,8 @@ struct Run<'a> {
     rng: ChaCha8Rng,
     cues: Queue<Cue>,
     joined: BTreeMap<HostId, bool>,
+    /// Who was denied once.
+    denied: BTreeSet<NodeId>,
     calm: Weather,
 }
 
@@ -153,6 +155,7 @@ fn run_as_is(
         rng,
         cues: Queue::default(),
         joined: BTreeMap::new(),
+        denied: BTreeSet::new(),
         calm,
     };
     let violation = match assembled {
@@ -280,9 +283,14 @@ impl Run<'_> {
             }
             _ => {}
         }
-        if let Some((span, deed)) =
-            people::react(&self.world, host, event, self.options.seed, &mut self.rng)
-        {
+        if let Some((span, deed)) = people::react(
+            &self.world,
+            host,
+            event,
+            self.options.seed,
+            &mut self.denied,
+            &mut self.rng,
+        ) {
             self.cues.push(self.world.now() + span, Cue::Deed(deed));
         }
     }

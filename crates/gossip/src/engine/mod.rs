@@ -28,6 +28,7 @@ use crate::detector::{Beat, Detector};
 use crate::error::{ConfigError, MessageError};
 use crate::id::MessageId;
 use crate::message::{IDS_PER_MESSAGE_MAX, Message};
+use crate::offers::Offers;
 use crate::output::{CheckId, Output, Verdict};
 use crate::peer::PeerId;
 use crate::repair::Repair;
@@ -68,6 +69,7 @@ pub struct Gossip<P> {
     unchecked: Unchecked<P>,
     store: Store<P>,
     repair: Repair<P>,
+    offers: Offers,
     detector: Detector<P>,
     counters: Counters,
     outbox: VecDeque<Output<P>>,
@@ -106,6 +108,7 @@ impl<P: PeerId> Gossip<P> {
             ),
             store: Store::new(config.store_count_max, config.store_bytes_max),
             repair: Repair::new(config.graft_timeout, config.wanted_per_neighbor_max),
+            offers: Offers::default(),
             detector: Detector::new(&config, seed),
             counters: Counters::default(),
             outbox: VecDeque::new(),
@@ -191,6 +194,7 @@ impl<P: PeerId> Gossip<P> {
         for (holder, ids) in asks {
             self.graft(holder, &ids);
         }
+        self.tell_offers(now);
     }
 
     /// An origin will not be heard again, for instance because it has been evicted: its window
@@ -218,6 +222,7 @@ impl<P: PeerId> Gossip<P> {
             self.detector.next_deadline(),
             self.unchecked.next_deadline(),
             self.repair.next_deadline(),
+            self.offers.due(),
         ];
         deadlines.into_iter().flatten().min()
     }

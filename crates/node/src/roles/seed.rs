@@ -31,7 +31,7 @@ use crate::store::{Restored, SeedStored, Stored};
 
 /// A seed that lost its store may have voted on anything still open: it abstains until that has closed everywhere, the
 /// voting window on both sides of its clock.
-const ABSTAIN: Duration = Duration::from_secs(60);
+pub const ABSTAIN: Duration = Duration::from_secs(60);
 
 /// How often rosters are compared with the other seeds, beside when a link comes up.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
@@ -121,15 +121,18 @@ impl Seed {
             options.council.clone(),
             rng.next_u64(),
         )?;
-        if restored.is_lost {
-            council.abstain_until(now.instant + ABSTAIN);
+        // By the wall clock, which may have jumped back: but never longer than needed.
+        let abstain = Duration::from_millis(restored.abstain_until_ms.saturating_sub(now.unix_ms));
+        let abstain = abstain.min(ABSTAIN);
+        if !abstain.is_zero() {
+            council.abstain_until(now.instant + abstain);
         }
         for (opened_ms, vote) in restored.votes {
             council.restore_vote(opened_ms, vote);
         }
         let mut out = Outbox::default();
-        if restored.is_lost {
-            out.event(Event::Abstaining(ABSTAIN));
+        if !abstain.is_zero() {
+            out.event(Event::Abstaining(abstain));
         }
         for proof in restored.proofs {
             match council.restore_proof(proof) {

@@ -14,7 +14,7 @@ use quorate_consensus::{
     Scheme, Signer, Standing, Testimony,
 };
 use quorate_gossip as gossip;
-use quorate_gossip::{Inquiry, InquiryConfig, InquiryOutput};
+use quorate_gossip::{Inquiry, InquiryConfig, InquiryError, InquiryOutput};
 
 use super::connections::Connections;
 use super::probing::{Outcome, ProbeId, Probed, Probes};
@@ -245,7 +245,11 @@ impl Suspicions {
         let finding = finding(testimony.finding);
         let counted = inquiry.handle_testimony(from, finding, testimony, with.now.instant);
         self.drive(suspect, with);
-        counted.map_err(|error| error.to_string())
+        match counted {
+            // Silent for too long, it was replaced meanwhile: late, and no fault.
+            Ok(_) | Err(InquiryError::NotOnPanel) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// Whether a dial was for an errand of ours; then the connection is remembered.

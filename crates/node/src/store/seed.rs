@@ -8,7 +8,7 @@ use quorate_consensus::council::Durable;
 use quorate_consensus::{NodeId, Proof, Vote};
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 
-use super::{FORMAT, ReadError};
+use super::{ABSTAIN_UNTIL, FORMAT, META, ReadError};
 
 /// When the proposal was opened, and its id: so that old votes are a range.
 const VOTES: TableDefinition<'_, (u64, &[u8]), &[u8]> = TableDefinition::new("votes");
@@ -43,8 +43,9 @@ pub struct Restored {
     pub proofs: Vec<Arc<Proof>>,
     /// Identities met, by line.
     pub seats: Vec<(String, NodeId)>,
-    /// The key is older than the store: what the store held is lost.
-    pub is_lost: bool,
+    /// The key is older than the store, and what an earlier one held is lost: until when this seed abstains, in Unix
+    /// milliseconds.
+    pub abstain_until_ms: u64,
 }
 
 pub(super) fn create(transaction: &WriteTransaction) -> Result<(), Box<dyn Error>> {
@@ -81,6 +82,12 @@ pub(super) fn write(
 
 pub(super) fn read(transaction: &ReadTransaction) -> Result<Restored, ReadError> {
     let mut restored = Restored::default();
+    if let Some(value) = transaction.open_table(META)?.get(ABSTAIN_UNTIL)? {
+        let until_ms = value.value().try_into();
+        restored.abstain_until_ms = until_ms
+            .map(u64::from_be_bytes)
+            .map_err(|_| ReadError::Value("until when to abstain".to_owned()))?;
+    }
     for entry in transaction.open_table(VOTES)?.iter()? {
         let (key, value) = entry?;
         let vote = FORMAT

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use quorate_consensus::{NetworkId, Signer};
+use quorate_node::roles::seed::ABSTAIN;
 use quorate_node::roles::{Bootstrap, Member, Peer, Role, Seed};
 use quorate_node::store::{Held, Kind as StoreKind, Restored, RestoredMember, Store};
 use rand::RngExt as _;
@@ -70,17 +71,19 @@ impl World {
         let process = match setup.kind {
             Kind::Seed => {
                 let seeds = seeded()?;
-                let (store, held) =
-                    Store::open_on(host.disk.open(), StoreKind::Seed(seeds.network()))
-                        .map_err(|error| error.to_string())?;
+                // An empty disk under a key that was used before.
+                let abstain_until_ms = if host.has_lost_disk {
+                    now.after(ABSTAIN).unix_ms
+                } else {
+                    0
+                };
+                let kind = StoreKind::Seed(seeds.network());
+                let (store, held) = Store::open_on(host.disk.open(), kind, abstain_until_ms)
+                    .map_err(|error| error.to_string())?;
                 host.store = Some(store);
                 let restored = match held {
                     Held::Seed(restored) => restored,
                     Held::Member(_) => Restored::default(),
-                };
-                let restored = Restored {
-                    is_lost: host.has_lost_disk,
-                    ..restored
                 };
                 let seed = Seed::new(
                     signer, scheme, &address, &seeds, options, restored, seed, now,
@@ -101,7 +104,7 @@ impl World {
             }
             Kind::Member => {
                 let (store, held) =
-                    Store::open_on(host.disk.open(), StoreKind::Member(host.signer.id()))
+                    Store::open_on(host.disk.open(), StoreKind::Member(host.signer.id()), 0)
                         .map_err(|error| error.to_string())?;
                 host.store = Some(store);
                 let mut restored = match held {

@@ -47,7 +47,11 @@ struct Reader(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Reader {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        let mut text = self
+            .0
+            .lock()
+            .map_err(|error| std::io::Error::other(error.to_string()))?;
+        text.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

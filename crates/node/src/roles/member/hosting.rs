@@ -106,7 +106,8 @@ impl Member {
             .filter(|known| is_same(known))
         {
             // The same question on another connection, or again.
-            candidate.conn = conn;
+            // What a connection brings that is dead already may be read after its successor's.
+            candidate.conn = candidate.conn.max(conn);
             if candidate.away_until.is_some()
                 && let Some(assembly) = &mut self.assembly
             {
