@@ -206,8 +206,14 @@ impl Peer {
         if node == self.me {
             self.own_standing_changed(&entry, now);
         }
-        // A departure is dated by the admission it ends, so its age says nothing.
-        if spread && (is_recent || key.standing == Standing::Left) {
+        // Ends are urgent. Who is admitted, all seeds tell all members, and shows its own certificate; the few who miss that
+        // learn it when rosters are compared. A departure is dated by the admission it ends, so its age says nothing.
+        let is_urgent = match key.standing {
+            Standing::Admitted => false,
+            Standing::Evicted => is_recent,
+            Standing::Left => true,
+        };
+        if spread && is_urgent {
             self.publish_standing(&entry.proof, now);
         }
         self.judge_strangers(now);
