@@ -76,7 +76,6 @@ mod hash;
 mod id;
 mod inquiry;
 mod message;
-mod offers;
 mod output;
 mod panel;
 mod peer;

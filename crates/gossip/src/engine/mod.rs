@@ -28,7 +28,6 @@ use crate::detector::{Beat, Detector};
 use crate::error::{ConfigError, MessageError};
 use crate::id::MessageId;
 use crate::message::{IDS_PER_MESSAGE_MAX, Message};
-use crate::offers::Offers;
 use crate::output::{CheckId, Output, Verdict};
 use crate::peer::PeerId;
 use crate::repair::Repair;
@@ -69,7 +68,6 @@ pub struct Gossip<P> {
     unchecked: Unchecked<P>,
     store: Store<P>,
     repair: Repair<P>,
-    offers: Offers,
     detector: Detector<P>,
     counters: Counters,
     outbox: VecDeque<Output<P>>,
@@ -108,7 +106,6 @@ impl<P: PeerId> Gossip<P> {
             ),
             store: Store::new(config.store_count_max, config.store_bytes_max),
             repair: Repair::new(config.graft_timeout, config.wanted_per_neighbor_max),
-            offers: Offers::default(),
             detector: Detector::new(&config, seed),
             counters: Counters::default(),
             outbox: VecDeque::new(),
@@ -194,7 +191,6 @@ impl<P: PeerId> Gossip<P> {
         for (holder, ids) in asks {
             self.graft(holder, &ids);
         }
-        self.tell_offers(now);
     }
 
     /// An origin will not be heard again, for instance because it has been evicted: its window
@@ -222,7 +218,6 @@ impl<P: PeerId> Gossip<P> {
             self.detector.next_deadline(),
             self.unchecked.next_deadline(),
             self.repair.next_deadline(),
-            self.offers.due(),
         ];
         deadlines.into_iter().flatten().min()
     }

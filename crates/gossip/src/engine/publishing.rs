@@ -9,7 +9,7 @@ use super::Gossip;
 use crate::content::{Content, application_id};
 use crate::error::BroadcastError;
 use crate::id::MessageId;
-use crate::message::{IDS_PER_MESSAGE_MAX, Message};
+use crate::message::Message;
 use crate::peer::PeerId;
 use crate::store::Stored;
 
@@ -146,54 +146,6 @@ impl<P: PeerId> Gossip<P> {
         let content = Content::Proof { kind, body };
         let id = content.id();
         Ok((!self.seen.contains(&id)).then(|| self.push(id, &content)))
-    }
-
-    /// Takes a proof into the store and tells all neighbours of it a moment later, with others: for what they most
-    /// likely hear from elsewhere at the same time. Who does not asks for it. `false` if it was seen before.
-    ///
-    /// # Errors
-    ///
-    /// [`BroadcastError::PayloadTooLarge`] for a body over
-    /// [`Config::payload_max`](crate::Config::payload_max).
-    pub fn offer_proof(
-        &mut self,
-        kind: u8,
-        body: Bytes,
-        now: Instant,
-    ) -> Result<bool, BroadcastError> {
-        self.check_len(&body)?;
-        self.on_call(now);
-        let content = Content::<P>::Proof { kind, body };
-        let id = content.id();
-        if self.seen.contains(&id) {
-            return Ok(false);
-        }
-        self.settle(id);
-        let stored = Stored {
-            raw: content.encode(),
-            hop_count: 0,
-            origin: None,
-        };
-        self.store.insert(id, stored);
-        self.counters.published += 1;
-        self.offers.push(id, now);
-        Ok(true)
-    }
-
-    /// A proof is known from elsewhere and says nothing new: it is not asked for, and not handed out for checking when a
-    /// neighbour sends it.
-    pub fn note_proof(&mut self, kind: u8, body: Bytes, now: Instant) {
-        self.on_call(now);
-        self.settle(Content::<P>::Proof { kind, body }.id());
-    }
-
-    /// Tells all neighbours what was collected for them.
-    pub(super) fn tell_offers(&mut self, now: Instant) {
-        let ids = self.offers.take_due(now);
-        for ids in ids.chunks(IDS_PER_MESSAGE_MAX) {
-            let neighbors = self.broadcast.neighbors().collect();
-            self.send(neighbors, Message::IHave { ids: ids.to_vec() });
-        }
     }
 
     fn push(&mut self, id: MessageId, content: &Content<P>) -> Published {

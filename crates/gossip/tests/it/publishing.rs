@@ -4,7 +4,7 @@ use bytes::Bytes;
 use quorate_gossip::{BroadcastError, Config, Content, Message, Output, Verdict};
 
 use crate::support::{
-    ANN, BOB, ME, delivered, drain, engine, forwarded_to, gossip, ms, offer, proof, start,
+    ANN, BOB, ME, delivered, drain, engine, forwarded_to, gossip, offer, proof, start,
 };
 
 #[test]
@@ -111,46 +111,6 @@ fn a_proof_that_waits_for_its_check_can_be_published_and_is_then_not_delivered()
         (1, vec![BOB])
     );
     engine.handle_checked(check, Verdict::Accept, now);
-    assert_eq!(drain(&mut engine), []);
-}
-
-#[test]
-fn offered_proofs_are_named_together_a_moment_later_and_sent_to_who_asks() {
-    let now = start();
-    let mut engine = engine(Config::default(), &[ANN, BOB], now);
-    let contents = [proof("one"), proof("two")];
-    for content in &contents {
-        let offer = engine.offer_proof(1, content.payload().clone(), now);
-        assert_eq!(offer, Ok(true));
-        let again = engine.offer_proof(1, content.payload().clone(), now);
-        assert_eq!(again, Ok(false));
-    }
-    assert_eq!(drain(&mut engine), []);
-    let later = now + ms(200);
-    engine.handle_timeout(later);
-    let ids: Vec<_> = contents.iter().map(|content| content.id()).collect();
-    let told = Output::Send {
-        to: vec![ANN, BOB],
-        message: Message::IHave { ids: ids.clone() },
-    };
-    assert!(drain(&mut engine).contains(&told));
-    engine
-        .handle_message(BOB, Message::Graft { ids: vec![ids[1]] }, later)
-        .unwrap();
-    assert_eq!(forwarded_to(&drain(&mut engine)), [BOB]);
-}
-
-#[test]
-fn a_noted_proof_is_not_asked_for() {
-    let now = start();
-    let mut engine = engine(Config::default(), &[ANN], now);
-    let content = proof("known from elsewhere");
-    engine.note_proof(1, content.payload().clone(), now);
-    let ids = vec![content.id()];
-    engine
-        .handle_message(ANN, Message::IHave { ids }, now)
-        .unwrap();
-    assert_eq!(offer(&mut engine, ANN, &content, now), None);
     assert_eq!(drain(&mut engine), []);
 }
 

@@ -142,15 +142,21 @@ fn compare(
 }
 
 fn proofs(roster: &Roster, nodes: impl IntoIterator<Item = NodeId>) -> Vec<RosterMessage> {
+    let entries = nodes.into_iter().filter_map(|node| roster.get(&node));
+    tell(entries.map(|entry| &entry.proof))
+}
+
+/// Proofs to be taken in, in as many messages as they need.
+pub fn tell<'a>(proofs: impl IntoIterator<Item = &'a Arc<Proof>>) -> Vec<RosterMessage> {
     let mut messages = Vec::new();
     let (mut some, mut total) = (Vec::new(), 0);
-    for entry in nodes.into_iter().filter_map(|node| roster.get(&node)) {
-        let weight = weight(&entry.proof);
+    for proof in proofs {
+        let weight = weight(proof);
         if !some.is_empty() && (total + weight > MESSAGE_WEIGHT || some.len() >= LIST_MAX) {
             messages.push(RosterMessage::Proofs(std::mem::take(&mut some)));
             total = 0;
         }
-        some.push(entry.proof.clone());
+        some.push(proof.clone());
         total += weight;
     }
     if !some.is_empty() {

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate_consensus::{Council, NodeId, Now, Proposal, ProposalId, Scheme, Signer, council};
+use quorate_consensus::{
+    Council, NodeId, Now, Proof, Proposal, ProposalId, Scheme, Signer, council,
+};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -32,6 +34,9 @@ use crate::store::{Restored, SeedStored, Stored};
 /// A seed that lost its store may have voted on anything still open: it abstains until that has closed everywhere, the
 /// voting window on both sides of its clock.
 pub const ABSTAIN: Duration = Duration::from_secs(60);
+
+/// How long admissions are gathered before members are told of them again: while a network forms, there are many.
+const NEWS_APART: Duration = Duration::from_millis(100);
 
 /// How often rosters are compared with the other seeds, beside when a link comes up.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
@@ -59,6 +64,9 @@ pub struct Seed {
     link_counts: BTreeMap<NodeId, u32>,
     writes: BTreeMap<WriteId, council::PersistId>,
     next_write: u64,
+    /// Admissions that members were not told yet, and when they may be.
+    news: Vec<Arc<Proof>>,
+    news_at: Instant,
     compare_at: Instant,
     has_ended: bool,
     now: Instant,
@@ -180,6 +188,8 @@ impl Seed {
             link_counts: BTreeMap::new(),
             writes: BTreeMap::new(),
             next_write: 0,
+            news: Vec::new(),
+            news_at: now.instant,
             compare_at: now.instant + COMPARE_EVERY,
             has_ended: false,
             now: now.instant,
@@ -462,6 +472,7 @@ impl Role for Seed {
         self.with_suspicions(now, Suspicions::handle_timeout);
         self.council.handle_timeout(now);
         self.look_after_orphans(now);
+        self.tell_news(now);
         if now.instant >= self.compare_at {
             self.compare_at = now.instant + COMPARE_EVERY;
             self.compare_rosters();
@@ -481,6 +492,7 @@ impl Role for Seed {
 impl Seed {
     fn next_deadline(&self) -> Option<Instant> {
         [
+            (!self.news.is_empty()).then_some(self.news_at),
             Some(self.compare_at),
             self.orphans.values().min().copied(),
             self.connections.poll_timeout(),

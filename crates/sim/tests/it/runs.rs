@@ -78,21 +78,29 @@ fn another_thread_makes_the_same_run() {
     assert_eq!(here, there.join().unwrap());
 }
 
-/// Each line is a run that once broke a promise, and says which. The code has changed since, so the same numbers lead to
-/// other events now; they are kept because it costs little, beside a test of what was wrong.
-const ONCE_BROKEN: &[(NetworkKind, u64, bool)] = &[
+/// A run that once broke a promise: which network, how many seeds, the seed number, for how many seconds, whether with all
+/// faults. The code has changed since, so the same numbers lead to other events now; they are kept because it costs little,
+/// beside a test of what was wrong.
+const ONCE_BROKEN: &[(NetworkKind, usize, u64, u64, bool)] = &[
     // A member told its opinion to one who asked before it was on its disk.
-    (NetworkKind::Open, 1, false),
+    (NetworkKind::Open, 3, 1, 30, false),
     // A member that came back told an opinion of its earlier life in the new one before it was on its disk.
-    (NetworkKind::Open, 2, true),
+    (NetworkKind::Open, 3, 2, 30, true),
     // Peers kept the proof of an eviction by one report while seeds had settled on that by another.
-    (NetworkKind::Seeded, 2, true),
+    (NetworkKind::Seeded, 3, 2, 30, true),
+    // A seed that had lost its disk was killed while it abstained, and voted when it was back.
+    (NetworkKind::Seeded, 5, 604, 50, true),
+    (NetworkKind::Seeded, 5, 625, 50, true),
+    // A request that was read late moved a candidate to a dead connection, and it was forgotten.
+    (NetworkKind::Open, 3, 619, 50, true),
 ];
 
 #[test]
 fn runs_that_once_broke_a_promise_hold() {
-    for (network, seed, has_faults) in ONCE_BROKEN {
+    for (network, seeds, seed, seconds, has_faults) in ONCE_BROKEN {
         let mut options = with_all_faults(*network, *seed);
+        options.seeds = *seeds;
+        options.duration = Duration::from_secs(*seconds);
         if !has_faults {
             options.faults.clear();
         }

@@ -24,17 +24,6 @@ const UNDECIDED_MAX: usize = 1024;
 const LISTS_APART: Duration = Duration::from_millis(200);
 const LISTS_APART_PER_MEMBER: Duration = Duration::from_millis(2);
 
-/// How a changed standing is passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spread {
-    /// It came by gossip, which passes it on.
-    No,
-    /// Neighbours are told of it, and ask for it if they need it.
-    Offer,
-    /// Neighbours are sent it.
-    Push,
-}
-
 impl Peer {
     /// Proofs from anywhere: each is checked unless it is known, and changes follow. Whoever brings one that proves
     /// nothing is cut off: honest nodes pass on only what they checked.
@@ -101,9 +90,6 @@ impl Peer {
         {
             let votes = |proof: &Proof| proof.certificate().votes.len();
             if entry.key > key || (entry.key == key && votes(&entry.proof) >= votes(&proof)) {
-                if entry.key == key && self.is_told_to_all(&proof, from) {
-                    self.note_standing(&proof, now);
-                }
                 return Ok(false);
             }
         }
@@ -117,7 +103,6 @@ impl Peer {
             }
         };
         let node = verified.node();
-        let entry_proof = verified.proof().clone();
         let previous = match self.roster.merge(verified) {
             Merged::Changed(previous) => previous,
             Merged::Widened if node == self.me => {
@@ -131,11 +116,6 @@ impl Peer {
         };
         let was = previous.map(|entry| (entry.key.incarnation, entry.key.standing));
         self.list_news = Some(from);
-        let spread = match spread {
-            true if self.is_told_to_all(&entry_proof, from) => Spread::Offer,
-            true => Spread::Push,
-            false => Spread::No,
-        };
         self.standing_changed(node, was, spread, now);
         Ok(true)
     }
@@ -171,7 +151,7 @@ impl Peer {
         &mut self,
         node: NodeId,
         was: Option<(u64, Standing)>,
-        spread: Spread,
+        spread: bool,
         now: Now,
     ) {
         let Some(entry) = self.roster.get(&node).cloned() else {
@@ -226,13 +206,15 @@ impl Peer {
         if node == self.me {
             self.own_standing_changed(&entry, now);
         }
-        // A departure is dated by the admission it ends, so its age says nothing.
-        if is_recent || key.standing == Standing::Left {
-            match spread {
-                Spread::Push => self.publish_standing(&entry.proof, now),
-                Spread::Offer => self.offer_standing(&entry.proof, now),
-                Spread::No => {}
-            }
+        // Ends are urgent. Who is admitted, all seeds tell all members, and shows its own certificate; the few who miss that
+        // learn it when rosters are compared. A departure is dated by the admission it ends, so its age says nothing.
+        let is_urgent = match key.standing {
+            Standing::Admitted => false,
+            Standing::Evicted => is_recent,
+            Standing::Left => true,
+        };
+        if spread && is_urgent {
+            self.publish_standing(&entry.proof, now);
         }
         self.judge_strangers(now);
     }
@@ -241,25 +223,6 @@ impl Peer {
         // A proof that was decoded encodes; one over the gossip limit travels by roster comparison alone.
         if let Ok(body) = self.options.format.encode(proof) {
             let _published = self.gossip.publish_proof(KIND_STANDING, body, now.instant);
-        }
-    }
-
-    /// Whether an admission comes from a seed: every seed tells it to all members itself, so that passing it on unasked
-    /// would only bring everybody a copy from each neighbour.
-    fn is_told_to_all(&self, proof: &Proof, from: NodeId) -> bool {
-        matches!(proof, Proof::Admission(_)) && self.electorate.contains(&from)
-    }
-
-    fn offer_standing(&mut self, proof: &Proof, now: Now) {
-        if let Ok(body) = self.options.format.encode(proof) {
-            let _offered = self.gossip.offer_proof(KIND_STANDING, body, now.instant);
-        }
-    }
-
-    /// The same standing with the signatures of other voters: neighbours need not send it.
-    fn note_standing(&mut self, proof: &Proof, now: Now) {
-        if let Ok(body) = self.options.format.encode(proof) {
-            self.gossip.note_proof(KIND_STANDING, body, now.instant);
         }
     }
 

@@ -107,7 +107,7 @@ impl Seed {
         };
         if was == Some((key.incarnation, key.standing)) && key.standing != Standing::Admitted {
             // The same end, by another report. It is no event, but all rosters are to hold the same proof.
-            self.tell_members(proof);
+            self.tell_members(std::slice::from_ref(proof));
             return;
         }
         let was_member = was.is_some_and(|(_, standing)| standing == Standing::Admitted);
@@ -136,19 +136,23 @@ impl Seed {
             },
             Standing::Left => Event::Left(member),
         });
-        self.tell_members(proof);
         match key.standing {
             Standing::Admitted => {
+                // Who is in learns it at once, the others with whoever else came at about the same time.
                 self.candidates.remove(&node);
-                let has_session = self.connections.find(node, Purpose::Register).is_some();
-                if has_session {
+                if let Some(session) = self.connections.find(node, Purpose::Register) {
+                    let own = RosterMessage::Proofs(vec![proof.clone()]);
+                    self.out.send(session, Message::Roster(own));
                     self.greet(node);
                 } else {
                     self.orphans
                         .insert(node, now.instant + self.options.orphan_after);
                 }
+                self.news.push(proof.clone());
+                self.tell_news(now);
             }
             Standing::Evicted | Standing::Left => {
+                self.tell_members(std::slice::from_ref(proof));
                 self.orphans.remove(&node);
                 self.link_counts.remove(&node);
                 if was_member {

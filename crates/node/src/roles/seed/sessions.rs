@@ -1,10 +1,11 @@
 //! A seed's connections: other seeds, candidates, members, and the members it misses.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quorate_consensus::{NodeId, Now, Proof, ProposeError, Record, Standing};
 
-use super::Seed;
+use super::{NEWS_APART, Seed};
 use crate::event::{Event, Party, Way};
 use crate::protocol::{Goodbye, LIST_MAX, Message, Purpose, Refusal, RosterMessage};
 use crate::roles::connections::{Conn, Ready};
@@ -199,20 +200,34 @@ impl Seed {
     }
 
     /// Sends a proof to every connected member, and to the one it is about.
-    pub(super) fn tell_members(&mut self, proof: &Arc<Proof>) {
-        let subject = proof.claims().map(|(node, _)| node);
-        let sessions = self
+    /// Tells members of the admissions that have gathered, if it is time.
+    pub(super) fn tell_news(&mut self, now: Now) {
+        if self.news.is_empty() || now.instant < self.news_at {
+            return;
+        }
+        self.news_at = now.instant + NEWS_APART;
+        let news = std::mem::take(&mut self.news);
+        self.tell_members(&news);
+    }
+
+    /// Tells members of standings, all of which its subject hears of too.
+    pub(super) fn tell_members(&mut self, proofs: &[Arc<Proof>]) {
+        let subjects: BTreeSet<NodeId> = proofs
+            .iter()
+            .filter_map(|proof| proof.claims().map(|(node, _)| node))
+            .collect();
+        let sessions: Vec<ConnId> = self
             .connections
             .ready(Purpose::Register)
             .filter(|(_, node)| {
-                Some(*node) == subject || self.council.roster().member(node).is_some()
+                subjects.contains(node) || self.council.roster().member(node).is_some()
             })
             .map(|(conn, _)| conn)
             .collect();
-        self.out.send_all(
-            sessions,
-            Message::Roster(RosterMessage::Proofs(vec![proof.clone()])),
-        );
+        for message in roster_sync::tell(proofs) {
+            self.out
+                .send_all(sessions.clone(), Message::Roster(message));
+        }
     }
 
     /// Cuts off a node that is out. Its session stays: it learns there that it is out, and may register again.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use quorate_node::store::StoreError;
+use quorate_node::store::{Held, Kind, Store, StoreError};
 use quorate_node::{
     Admission, Discovery, Event, Identity, IdentityError, Node, SeedList, StartError,
 };
@@ -221,4 +221,32 @@ async fn one_directory_is_one_process_and_a_copy_of_it_cannot_go_on_elsewhere() 
     assert!(matches!(error, StartError::Listen { .. }), "{error}");
     node.leave().await;
     tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// What a seed at this directory is told it held.
+fn abstains_until_ms(data: &Path, network: quorate_node::consensus::NetworkId) -> u64 {
+    match Store::open(&data.join("store.redb"), Kind::Seed(network)).unwrap() {
+        (_store, Held::Seed(restored)) => restored.abstain_until_ms,
+        (_store, Held::Member(_)) => panic!("a member's store"),
+    }
+}
+
+#[tokio::test]
+async fn a_seed_that_lost_its_store_still_knows_it_when_it_is_started_again() {
+    let data = TempDir::new().unwrap();
+    let (listener, address) = listener("127.0.0.1".parse().unwrap());
+    drop(listener);
+    let seeds = SeedList::parse(&format!("127.0.0.1,{}", address.port())).unwrap();
+    let start = || async {
+        let seed = Node::seed(address, seeds.clone()).data(data.path());
+        seed.spawn().await.unwrap().leave().await;
+    };
+    start().await;
+    assert_eq!(abstains_until_ms(data.path(), seeds.network()), 0);
+    fs::remove_file(data.path().join("store.redb")).unwrap();
+    start().await;
+    let until_ms = abstains_until_ms(data.path(), seeds.network());
+    assert!(until_ms > 0);
+    start().await;
+    assert_eq!(abstains_until_ms(data.path(), seeds.network()), until_ms);
 }
