@@ -66,6 +66,8 @@ pub struct Peer {
     list_news: Option<NodeId>,
     list_told: Option<Instant>,
     compare_at: Instant,
+    /// With whom rosters are compared then, if it is not anybody.
+    compare_with: Option<ConnId>,
     /// Something changed that the overlay's wishes depend on.
     wishes_changed: bool,
     /// When the last input came: what waits is waiting from then on.
@@ -135,6 +137,7 @@ impl Peer {
             list_news: None,
             list_told: None,
             compare_at: now.instant + roster_sync::pause(&mut rng),
+            compare_with: None,
             wishes_changed: true,
             now: now.instant,
             due: None,

@@ -17,6 +17,9 @@ use crate::protocol::{LIST_MAX, RosterMessage};
 /// under the frame limit still.
 const MESSAGE_WEIGHT: usize = 256 * 1024;
 
+/// How long after a link came up rosters are compared.
+pub const SOON: Duration = Duration::from_secs(1);
+
 /// The shortest pause of a member between two comparisons, in seconds; the longest is half as long again.
 const PAUSE_SECS: u64 = 10;
 

@@ -249,6 +249,13 @@ impl Peer {
         }
     }
 
+    /// Compares rosters with a new neighbour, after a moment: while a network forms, links come up in numbers, and whoever
+    /// is compared with at once differs in all that is on its way anyhow.
+    pub(super) fn compare_soon(&mut self, conn: ConnId, now: Now) {
+        self.compare_with = Some(conn);
+        self.compare_at = self.compare_at.min(now.instant + roster_sync::SOON);
+    }
+
     /// Compares rosters with somebody, now and then: whatever kept the two from hearing the same is made good.
     pub(super) fn compare_rosters(&mut self, now: Now) {
         if now.instant < self.compare_at {
@@ -262,7 +269,11 @@ impl Peer {
             .map(|link| link.conn);
         let partners: Vec<ConnId> = links.chain(self.seed_sessions()).collect();
         if self.life.passport().is_some() && !partners.is_empty() {
-            let with = partners[self.rng.random_range(0..partners.len())];
+            let chosen = self
+                .compare_with
+                .take()
+                .filter(|conn| partners.contains(conn));
+            let with = chosen.unwrap_or_else(|| partners[self.rng.random_range(0..partners.len())]);
             self.out
                 .send(with, Message::Roster(roster_sync::begin(&self.roster)));
         }

@@ -11,7 +11,7 @@ use super::Peer;
 use crate::event::Event;
 use crate::protocol::{Goodbye, LIST_MAX, Message, Purpose};
 use crate::roles::connections::Ready;
-use crate::roles::{ConnId, roster_sync};
+use crate::roles::ConnId;
 
 /// A link on its way up, or up.
 #[derive(Debug)]
@@ -201,8 +201,7 @@ impl Peer {
         self.neighbors_changed = true;
         let peer = self.party(node);
         self.out.event(Event::LinkUp(peer));
-        self.out
-            .send(conn, Message::Roster(roster_sync::begin(&self.roster)));
+        self.compare_soon(conn, now);
         self.gossip.handle_link_up(node, now.instant);
     }
 
