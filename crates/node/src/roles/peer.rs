@@ -62,6 +62,8 @@ pub struct Peer {
     strangers: Strangers,
     life: Life,
     neighbors_changed: bool,
+    /// When neighbours may be told of each other again.
+    neighbors_at: Instant,
     /// Who brought news of members that the application was not told a list of yet.
     list_news: Option<NodeId>,
     list_told: Option<Instant>,
@@ -134,6 +136,7 @@ impl Peer {
             strangers: Strangers::default(),
             life: Life::new(endpoints, &options),
             neighbors_changed: false,
+            neighbors_at: now.instant,
             list_news: None,
             list_told: None,
             compare_at: now.instant + roster_sync::pause(&mut rng),
@@ -188,7 +191,7 @@ impl Peer {
         if std::mem::take(&mut self.wishes_changed) {
             self.open_links(now);
         }
-        self.tell_neighbors();
+        self.tell_neighbors(now);
         self.tell_list(now);
         self.connections.note_due();
         self.due = self.next_deadline(now.instant);

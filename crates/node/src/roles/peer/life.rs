@@ -386,6 +386,7 @@ impl Peer {
             self.strangers.poll_timeout(),
             self.list_due(),
             Some(self.compare_at),
+            self.neighbors_changed.then_some(self.neighbors_at),
             self.connections.poll_timeout(),
             self.seats
                 .poll_timeout(&self.electorate, &self.connections, now),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quorate_consensus::{NodeId, Now, Proof, Standing, council};
 use quorate_gossip as gossip;
@@ -10,8 +10,11 @@ use quorate_gossip as gossip;
 use super::Peer;
 use crate::event::Event;
 use crate::protocol::{Goodbye, LIST_MAX, Message, Purpose};
-use crate::roles::connections::Ready;
 use crate::roles::ConnId;
+use crate::roles::connections::Ready;
+
+/// How long changes of this peer's links are gathered before neighbours and seeds are told again.
+const NEIGHBORS_APART: Duration = Duration::from_millis(250);
 
 /// A link on its way up, or up.
 #[derive(Debug)]
@@ -272,10 +275,12 @@ impl Peer {
     }
 
     /// Tells neighbours and seeds when the own links have changed.
-    pub(super) fn tell_neighbors(&mut self) {
-        if !std::mem::take(&mut self.neighbors_changed) {
+    pub(super) fn tell_neighbors(&mut self, now: Now) {
+        if !self.neighbors_changed || now.instant < self.neighbors_at {
             return;
         }
+        self.neighbors_changed = false;
+        self.neighbors_at = now.instant + NEIGHBORS_APART;
         let up = || self.links.iter().filter(|(_, link)| link.is_up);
         let neighbors: Vec<NodeId> = up().map(|(node, _)| *node).take(LIST_MAX).collect();
         let conns = up().map(|(_, link)| link.conn).collect();
