@@ -49,6 +49,8 @@ enum Due {
     Arrive(u64, usize),
     Dial(u64, dialing::Step),
     Written(HostId, u64),
+    Reset(u64),
+    Abort(u64, usize, String),
     Tick,
 }
 
@@ -254,6 +256,8 @@ impl World {
             Due::Arrive(link, end) => self.arrive(link, end),
             Due::Dial(dial, step) => self.dial_step(dial, step),
             Due::Written(host, life) => self.written(host, life),
+            Due::Reset(link) => self.reset(link),
+            Due::Abort(link, end, cause) => self.abort(link, end, &cause),
             Due::Tick => {
                 self.queue.push(self.now + TICK, Due::Tick);
                 self.observe(&Fact::Tick);

@@ -146,6 +146,11 @@ impl Args {
     }
 
     fn one(&self) -> Result<One, String> {
+        if self.fail_fast || self.threads.is_some() {
+            return Err(
+                "expected --fail-fast and --threads with --swarm only, got them without".to_owned(),
+            );
+        }
         let trace = self.trace.clone().map(|path| match path.to_str() {
             Some(STDOUT) => Trace::Stdout,
             _ => Trace::File(path),

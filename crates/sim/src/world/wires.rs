@@ -70,7 +70,8 @@ impl World {
             } else {
                 format!("a frame of {len} bytes is longer than the limit of {FRAME_MAX}")
             };
-            self.abort(number, end, &cause);
+            // In a turn of its own: what a role wants else at this moment keeps its order.
+            self.queue.push(now, Due::Abort(number, end, cause));
             return;
         }
         near.stream.bytes += cost;
@@ -92,10 +93,10 @@ impl World {
         };
         link.ends[end].stream.items.push_back((at, item));
         if is_reset {
-            self.reset(number);
-        } else {
-            self.schedule(number, end);
+            // In a turn of its own: what a role wants else at this moment keeps its order.
+            self.queue.push(self.now, Due::Reset(number));
         }
+        self.schedule(number, end);
     }
 
     fn schedule(&mut self, number: u64, end: usize) {
@@ -169,6 +170,11 @@ impl World {
         };
         if far_state == EndState::Closed {
             // Nobody reads it any more.
+            if let (Item::Frame(_, len), Some(link)) = (&item, self.network.links.get_mut(&number))
+            {
+                let stream = &mut link.ends[end].stream;
+                stream.bytes = stream.bytes.saturating_sub((*len).max(FRAME_COST));
+            }
             if matches!(item, Item::Fin) {
                 self.remove(number);
             }
@@ -211,14 +217,16 @@ impl World {
         let Some(link) = self.network.links.get_mut(&number) else {
             return;
         };
-        let from = link.ends[end].host;
-        link.ends[1 - end].state = EndState::Up;
-        let remote = self.hosts[from.0].id();
-        let host = &mut self.hosts[to.0];
-        if host.unproven >= UNPROVEN_MAX {
+        let (from, life) = (link.ends[end].host, link.ends[1 - end].life);
+        let host = &self.hosts[to.0];
+        // The process that answered the handshake may be dead by now, or have a successor that knows nothing of it.
+        if host.life != life || !host.is_up() || host.unproven >= UNPROVEN_MAX {
             self.reset(number);
             return;
         }
+        link.ends[1 - end].state = EndState::Up;
+        let remote = self.hosts[from.0].id();
+        let host = &mut self.hosts[to.0];
         host.unproven += 1;
         host.links.insert(number);
         let ip = self.hosts[from.0]
@@ -333,12 +341,13 @@ impl World {
     }
 
     /// One end gives the connection up at once; the other learns it as a reset, if it can be reached.
-    fn abort(&mut self, number: u64, end: usize, cause: &str) {
+    pub(super) fn abort(&mut self, number: u64, end: usize, cause: &str) {
         let Some(link) = self.network.links.get_mut(&number) else {
             return;
         };
         let (near, far) = (&link.ends[end], &link.ends[1 - end]);
         let (host, life, far_host) = (near.host, near.life, far.host);
+        let was_up = near.state == EndState::Up;
         let is_told = far.state == EndState::Up && !self.network.is_cut(host, far_host);
         if is_told {
             self.forget_end(number, end);
@@ -356,7 +365,7 @@ impl World {
             self.forget_end(number, 1 - end);
             self.remove(number);
         }
-        if self.hosts[host.0].life == life {
+        if was_up && self.hosts[host.0].life == life {
             let conn = conn_of(number, end);
             self.drive(host, |role, now| role.handle_closed(conn, cause, now));
         }

@@ -107,7 +107,12 @@ impl Member {
         {
             // The same question on another connection, or again.
             // What a connection brings that is dead already may be read after its successor's.
-            candidate.conn = candidate.conn.max(conn);
+            let is_alive = self.connections.get(candidate.conn).is_some();
+            candidate.conn = if is_alive {
+                candidate.conn.max(conn)
+            } else {
+                conn
+            };
             if candidate.away_until.is_some()
                 && let Some(assembly) = &mut self.assembly
             {

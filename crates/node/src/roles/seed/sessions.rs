@@ -199,7 +199,6 @@ impl Seed {
         );
     }
 
-    /// Sends a proof to every connected member, and to the one it is about.
     /// Tells members of the admissions that have gathered, if it is time.
     pub(super) fn tell_news(&mut self, now: Now) {
         if self.news.is_empty() || now.instant < self.news_at {
