@@ -24,7 +24,7 @@ use crate::cast::Cast;
 use crate::dice::Dice as _;
 use crate::host::HostId;
 use crate::options::{FaultKind, Options};
-use crate::world::World;
+use crate::world::{Death, World};
 
 /// How a fault ends.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +87,15 @@ impl Stage<'_> {
             .filter(|id| self.world.host(*id).is_running())
             .collect();
         self.rng.pick(&running).copied()
+    }
+
+    /// Somebody's process ends in this way, and starts again soon or later.
+    fn end_one(&mut self, death: Death) -> Option<(Duration, Remedy)> {
+        let victim = self.victim()?;
+        self.world.kill(victim, death);
+        let longest = seconds(if self.rng.one_in(2) { 1 } else { 15 });
+        let down = self.rng.span(Duration::from_millis(20), longest);
+        Some((down, Remedy::Start(victim)))
     }
 
     /// Some of all hosts: one, a few, or half.

@@ -17,7 +17,7 @@ use crate::protocol::{LIST_MAX, RosterMessage};
 /// under the frame limit still.
 const MESSAGE_WEIGHT: usize = 256 * 1024;
 
-/// How long after a link came up rosters are compared.
+/// How long after a link came up rosters are compared, at the latest; of several links, with the newest.
 pub const SOON: Duration = Duration::from_secs(1);
 
 /// The shortest pause of a member between two comparisons, in seconds; the longest is half as long again.
