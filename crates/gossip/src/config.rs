@@ -45,7 +45,11 @@ pub struct Config {
     /// How long to wait for a content asked for, before asking another neighbour that has it.
     /// Longer than a round trip; shorter asks twice for what is merely slow. Default 1 s.
     pub graft_timeout: Duration,
-    /// How often to ping each neighbour; up to an eighth is added or taken away at random, so that
+    /// How long ids are gathered before they are announced over links that are sent no broadcasts
+    /// unasked. Longer makes fewer messages, and fewer needless copies where a broadcast takes longer
+    /// over the tree than that; shorter finds sooner that one did not come. Default 300 ms.
+    pub announce_delay: Duration,
+    /// How often one of the two ends of a link pings the other; whoever is pinged need not. Up to an eighth is added or taken away at random, so that
     /// nodes started together do not stay in step. Default 500 ms.
     pub heartbeat_interval: Duration,
     /// A link is never called silent sooner, however regular it was. At least twice
@@ -74,6 +78,7 @@ impl Default for Config {
             check_timeout: Duration::from_secs(30),
             wanted_per_neighbor_max: 4_096,
             graft_timeout: Duration::from_secs(1),
+            announce_delay: Duration::from_millis(300),
             heartbeat_interval: Duration::from_millis(500),
             silence_min: Duration::from_millis(1500),
             silence_max: Duration::from_secs(5),
@@ -108,6 +113,7 @@ impl Config {
         for (field, value) in [
             ("check_timeout", self.check_timeout),
             ("graft_timeout", self.graft_timeout),
+            ("announce_delay", self.announce_delay),
             ("heartbeat_interval", self.heartbeat_interval),
             ("silence_min", self.silence_min),
             ("silence_max", self.silence_max),

@@ -33,6 +33,8 @@ pub struct Counters {
     pub grafts_sent: u64,
     /// Copies sent because a neighbour asked for them.
     pub grafts_answered: u64,
+    /// Neighbours asked not to send broadcasts unasked, because they sent a duplicate.
+    pub prunes_sent: u64,
     /// Announced ids not noted because the announcer has too many to its name.
     pub announcements_dropped: u64,
     /// Neighbours reported as silent.
@@ -49,6 +51,8 @@ pub struct Counters {
 pub struct Usage {
     /// Neighbours.
     pub neighbors: usize,
+    /// Those that are sent broadcasts unasked; the others are told of them.
+    pub eager: usize,
     /// Ids in the message list.
     pub seen: usize,
     /// Origins with a sequence window.

@@ -24,13 +24,14 @@ pub enum Message {
         /// larger buffer keeps that buffer alive.
         content: Bytes,
     },
-    /// "I hold these." The receiver asks for those it lacks.
+    /// "I hold these." The receiver asks for those it lacks. Sent when a link comes up, and for new
+    /// broadcasts over links that bring duplicates.
     IHave {
         /// At most [`IDS_PER_MESSAGE_MAX`], oldest first.
         ids: Vec<MessageId>,
     },
     /// "Send me these." The receiver answers with a `Gossip` for each that it still stores and
-    /// skips the others.
+    /// skips the others, and sends new broadcasts unasked from now on.
     Graft {
         /// At most [`IDS_PER_MESSAGE_MAX`].
         ids: Vec<MessageId>,
@@ -46,4 +47,7 @@ pub enum Message {
         /// That of the ping.
         nonce: u64,
     },
+    /// "I had that already." The receiver sends no broadcasts unasked from now on, but announces
+    /// them.
+    Prune,
 }

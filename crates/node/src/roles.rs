@@ -6,6 +6,7 @@
 
 pub mod back_off;
 pub mod bootstrap;
+pub mod comparisons;
 pub mod connections;
 pub mod member;
 pub mod peer;

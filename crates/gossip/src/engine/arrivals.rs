@@ -33,6 +33,7 @@ pub(super) enum Examined<P> {
         nonce: u64,
     },
     Pong,
+    Prune,
 }
 
 impl<P: PeerId> Gossip<P> {
@@ -63,6 +64,7 @@ impl<P: PeerId> Gossip<P> {
             },
             Message::Ping { nonce } => Examined::Ping { nonce },
             Message::Pong { .. } => Examined::Pong,
+            Message::Prune => Examined::Prune,
         })
     }
 
@@ -75,7 +77,11 @@ impl<P: PeerId> Gossip<P> {
             } => self.on_gossip(from, hop_count, raw, content, now),
             Examined::IHave { ids } => self.on_ihave(from, &ids, now),
             Examined::Graft { ids } => self.on_graft(from, &ids),
-            Examined::Ping { nonce } => self.send(vec![from], Message::Pong { nonce }),
+            Examined::Prune => self.broadcast.on_prune(&from, now),
+            Examined::Ping { nonce } => {
+                self.detector.on_ping(&from, now);
+                self.send(vec![from], Message::Pong { nonce });
+            }
             // Its arrival, already noted, is all it has to say.
             Examined::Pong => {}
         }
@@ -83,7 +89,7 @@ impl<P: PeerId> Gossip<P> {
 
     pub(super) fn on_checked(&mut self, waiting: Waiting<P>, verdict: Verdict, now: Instant) {
         match verdict {
-            Verdict::Accept => self.on_accepted(waiting),
+            Verdict::Accept => self.on_accepted(waiting, now),
             Verdict::Ignore => {
                 self.counters.ignored += 1;
                 self.settle(waiting.id);
@@ -116,7 +122,7 @@ impl<P: PeerId> Gossip<P> {
         self.counters.received += 1;
         let id = content.id();
         if self.seen.contains(&id) || content.origin() == Some(self.me) {
-            self.counters.duplicates += 1;
+            self.on_duplicate(from, &id, now);
             self.repair.settle(&id);
             let is_own = content.origin() == Some(self.me);
             if planted!(MessageListForgets) && !is_own && self.store.get(&id).is_some() {
@@ -153,7 +159,7 @@ impl<P: PeerId> Gossip<P> {
                 id,
                 content,
             }),
-            Admission::Known => self.counters.duplicates += 1,
+            Admission::Known => self.on_duplicate(from, &id, now),
             Admission::NoRoom => {
                 self.counters.dropped_unchecked += 1;
                 // The sender has it; there may be room when it is asked again.
@@ -162,7 +168,16 @@ impl<P: PeerId> Gossip<P> {
         }
     }
 
-    fn on_accepted(&mut self, waiting: Waiting<P>) {
+    fn on_duplicate(&mut self, from: P, id: &MessageId, now: Instant) {
+        self.counters.duplicates += 1;
+        self.broadcast.on_holder(&from, id);
+        if self.broadcast.on_duplicate(&from, now) {
+            self.counters.prunes_sent += 1;
+            self.send(vec![from], Message::Prune);
+        }
+    }
+
+    fn on_accepted(&mut self, waiting: Waiting<P>, now: Instant) {
         let Waiting {
             id,
             content,
@@ -198,7 +213,7 @@ impl<P: PeerId> Gossip<P> {
         let to = if planted!(ForwardingOff) {
             Vec::new()
         } else {
-            self.broadcast.eager_push(&holders)
+            self.broadcast.push(id, &holders, now)
         };
         self.counters.forwarded += to.len() as u64;
         self.send(
@@ -221,6 +236,7 @@ impl<P: PeerId> Gossip<P> {
         let mut asks = Vec::new();
         for id in ids {
             if self.seen.contains(id) {
+                self.broadcast.on_holder(&from, id);
                 continue;
             }
             let wait = self.unchecked.contains_id(id);
@@ -244,6 +260,7 @@ impl<P: PeerId> Gossip<P> {
     }
 
     fn on_graft(&mut self, from: P, ids: &[MessageId]) {
+        self.broadcast.make_eager(&from);
         let mut answered = BTreeSet::new();
         for id in ids {
             // An id repeated within one request must not multiply the answer.

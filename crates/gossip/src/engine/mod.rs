@@ -5,7 +5,8 @@
 //!        |                                                                    |
 //!        v                                                                    v
 //! +----------------------------------------------------------------------------------------------+
-//! |  arrivals:  new?  ->  unchecked  ->  Check, Accept  ->  seen, window, store  ->  eager push  |
+//! |  arrivals:  new?  ->  unchecked  ->  Check, Accept  ->  seen, window, store  ->  broadcast   |
+//! |  broadcast: Gossip to eager links, IHave to lazy ones, Prune                                 |
 //! |  repair:    IHave, Graft                               publishing: our own words             |
 //! |  detector:  Ping, Pong, silence                                                              |
 //! +----------------------------------------------------------------------------------------------+
@@ -96,7 +97,11 @@ impl<P: PeerId> Gossip<P> {
             me,
             incarnation: 0,
             next_sequence: 0,
-            broadcast: Broadcast::new(),
+            broadcast: Broadcast::new(
+                config.announce_delay,
+                config.graft_timeout,
+                config.store_count_max,
+            ),
             seen: SeenIds::new(config.seen_max),
             origins: Origins::new(config.origins_max),
             unchecked: Unchecked::new(
@@ -128,9 +133,7 @@ impl<P: PeerId> Gossip<P> {
         if planted!(RepairOff) {
             return;
         }
-        for ids in self.store.ids().chunks(IDS_PER_MESSAGE_MAX) {
-            self.send(vec![peer], Message::IHave { ids: ids.to_vec() });
-        }
+        self.announce(peer, &self.store.ids());
     }
 
     /// A link is down: everything about it is forgotten, and what its peer was asked for is asked
@@ -191,6 +194,10 @@ impl<P: PeerId> Gossip<P> {
         for (holder, ids) in asks {
             self.graft(holder, &ids);
         }
+        for (peer, mut ids) in self.broadcast.on_timeout(now) {
+            ids.retain(|id| self.store.get(id).is_some());
+            self.announce(peer, &ids);
+        }
     }
 
     /// An origin will not be heard again, for instance because it has been evicted: its window
@@ -218,6 +225,7 @@ impl<P: PeerId> Gossip<P> {
             self.detector.next_deadline(),
             self.unchecked.next_deadline(),
             self.repair.next_deadline(),
+            self.broadcast.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -233,6 +241,7 @@ impl<P: PeerId> Gossip<P> {
     pub fn usage(&self) -> Usage {
         Usage {
             neighbors: self.broadcast.neighbors().count(),
+            eager: self.broadcast.eager_count(),
             seen: self.seen.len(),
             origins: self.origins.len(),
             stored: self.store.len(),
@@ -286,7 +295,17 @@ impl<P: PeerId> Gossip<P> {
         }
     }
 
+    fn announce(&mut self, peer: P, ids: &[MessageId]) {
+        for ids in ids.chunks(IDS_PER_MESSAGE_MAX) {
+            self.send(vec![peer], Message::IHave { ids: ids.to_vec() });
+        }
+    }
+
     fn graft(&mut self, holder: P, ids: &[MessageId]) {
+        if ids.is_empty() {
+            return;
+        }
+        self.broadcast.make_eager(&holder);
         for ids in ids.chunks(IDS_PER_MESSAGE_MAX) {
             self.counters.grafts_sent += ids.len() as u64;
             self.send(vec![holder], Message::Graft { ids: ids.to_vec() });

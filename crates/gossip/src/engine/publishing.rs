@@ -62,7 +62,8 @@ impl<P: PeerId> Draft<P> {
 pub struct Published {
     /// Its name.
     pub id: MessageId,
-    /// To how many neighbours it was sent at once. With 0 it waits in the store for a link.
+    /// To how many neighbours it was sent at once; others are told of it and may ask for it. With 0
+    /// it waits in the store for a link.
     pub neighbors: usize,
 }
 
@@ -100,8 +101,8 @@ impl<P: PeerId> Gossip<P> {
         })
     }
 
-    /// Sends a signed draft of this engine to all neighbours, and stores it for those who are not
-    /// linked yet.
+    /// Sends a signed draft of this engine to the eager neighbours, announces it to the lazy ones
+    /// soon, and stores it for those who are not linked yet.
     ///
     /// Nobody can tell here whether the signature is good: a bad one, or one over
     /// [`SIGNATURE_LEN_MAX`](crate::SIGNATURE_LEN_MAX), is refused by every neighbour. A draft made
@@ -115,19 +116,18 @@ impl<P: PeerId> Gossip<P> {
             sequence,
             payload,
         } = draft;
-        self.push(
-            id,
-            &Content::Application {
-                origin,
-                incarnation,
-                sequence,
-                payload,
-                signature,
-            },
-        )
+        let content = Content::Application {
+            origin,
+            incarnation,
+            sequence,
+            payload,
+            signature,
+        };
+        self.push(id, &content, now)
     }
 
-    /// Sends a proof to all neighbours who are not known to hold it. `None` if it was seen before:
+    /// Sends a proof to the eager neighbours who are not known to hold it, and announces it to such
+    /// lazy ones. `None` if it was seen before:
     /// others have broadcast it, and it needs no help. It counts as our own from now on and is not
     /// delivered when it comes back.
     ///
@@ -145,10 +145,10 @@ impl<P: PeerId> Gossip<P> {
         self.on_call(now);
         let content = Content::Proof { kind, body };
         let id = content.id();
-        Ok((!self.seen.contains(&id)).then(|| self.push(id, &content)))
+        Ok((!self.seen.contains(&id)).then(|| self.push(id, &content, now)))
     }
 
-    fn push(&mut self, id: MessageId, content: &Content<P>) -> Published {
+    fn push(&mut self, id: MessageId, content: &Content<P>, now: Instant) -> Published {
         let mut holders: BTreeSet<P> = self.unchecked.holders(&id);
         holders.append(&mut self.settle(id));
         let raw = content.encode();
@@ -161,7 +161,7 @@ impl<P: PeerId> Gossip<P> {
             },
         );
         self.counters.published += 1;
-        let to = self.broadcast.eager_push(&holders);
+        let to = self.broadcast.push(id, &holders, now);
         let neighbors = to.len();
         self.send(
             to,

@@ -4,7 +4,7 @@ use quorate_gossip::{Config, Message, Output, Verdict};
 
 use crate::support::{
     ANN, BOB, CAT, ZOE, accept, delivered, drain, engine, forwarded_to, gossip, ms, offer, pass,
-    proof, said, signed, start,
+    proof, prunes, said, signed, start,
 };
 
 #[test]
@@ -124,7 +124,7 @@ fn whoever_sent_or_announced_it_is_not_sent_it_back() {
     engine
         .handle_message(BOB, gossip(&content, 1), now)
         .unwrap();
-    assert_eq!(drain(&mut engine), []);
+    assert_eq!(prunes(&drain(&mut engine)), [BOB]);
     engine
         .handle_message(
             CAT,
@@ -136,6 +136,9 @@ fn whoever_sent_or_announced_it_is_not_sent_it_back() {
         .unwrap();
     engine.handle_checked(check, Verdict::Accept, now);
     assert_eq!(forwarded_to(&drain(&mut engine)), [*b"d"]);
+    // Neither is it announced to Bob, whose link is lazy now.
+    let quiet = now + Config::default().announce_delay;
+    assert_eq!(pass(&mut engine, &[], now, quiet), []);
 }
 
 #[test]

@@ -29,3 +29,4 @@ mod replay;
 mod silence;
 #[cfg(test)]
 mod support;
+mod tree;

@@ -67,6 +67,17 @@ fn pings_come_at_the_interval_give_or_take_an_eighth_and_not_in_step() {
 }
 
 #[test]
+fn of_two_neighbors_one_pings_and_both_know_that_the_other_lives() {
+    let mut network = Network::new(2, &Config::default(), 5);
+    network.link(0, 1);
+    network.run(ms(60_000));
+    assert_eq!(network.silent, []);
+    let pings = network.pings;
+    // One in 437 to 562 ms.
+    assert!((107..137).contains(&pings), "{pings} pings in 60 s");
+}
+
+#[test]
 fn a_silent_neighbor_is_reported_once_within_the_bounds() {
     let begin = start();
     let config = Config::default();

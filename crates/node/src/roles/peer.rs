@@ -20,9 +20,9 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::back_off::BackOff;
+use super::comparisons::Comparisons;
 use super::connections::{Conn, Connections, Ready, Realm};
 use super::probing::Probes;
-use super::roster_sync;
 use super::seats::Seats;
 use super::speech::Strangers;
 use super::suspicion::{Surroundings, Suspicions};
@@ -67,9 +67,7 @@ pub struct Peer {
     /// Who brought news of members that the application was not told a list of yet.
     list_news: Option<NodeId>,
     list_told: Option<Instant>,
-    compare_at: Instant,
-    /// With whom rosters are compared then, if it is not anybody.
-    compare_with: Option<ConnId>,
+    comparisons: Comparisons,
     /// Something changed that the overlay's wishes depend on.
     wishes_changed: bool,
     /// When the last input came: what waits is waiting from then on.
@@ -139,8 +137,7 @@ impl Peer {
             neighbors_at: now.instant,
             list_news: None,
             list_told: None,
-            compare_at: now.instant + roster_sync::pause(&mut rng),
-            compare_with: None,
+            comparisons: Comparisons::new(&mut rng, now.instant),
             wishes_changed: true,
             now: now.instant,
             due: None,
@@ -415,7 +412,7 @@ impl Peer {
                     self.seats.handle_ready(seat);
                     let seed = self.party(ready.remote);
                     self.out.event(Event::SeedConnected(seed));
-                    self.resume_session(ready.conn);
+                    self.resume_session(ready.conn, now);
                 }
             }
             Purpose::Probe | Purpose::Testify | Purpose::Join | Purpose::Discover => {}

@@ -5,28 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use quorate_consensus::{BUCKETS, NodeId, Proof, Proposal, Roster, StandingKey, Testimony};
-use rand::RngExt as _;
-use rand_chacha::ChaCha8Rng;
 
 use crate::protocol::{LIST_MAX, RosterMessage};
 
 /// How much goes into one message, in bytes as [`weight`] counts them: JSON takes up to three times as many, which is
 /// under the frame limit still.
 const MESSAGE_WEIGHT: usize = 256 * 1024;
-
-/// How long after a link came up rosters are compared, at the latest; of several links, with the newest.
-pub const SOON: Duration = Duration::from_secs(1);
-
-/// The shortest pause of a member between two comparisons, in seconds; the longest is half as long again.
-const PAUSE_SECS: u64 = 10;
-
-/// How long to wait until rosters are compared again.
-pub fn pause(rng: &mut ChaCha8Rng) -> Duration {
-    Duration::from_millis(rng.random_range(PAUSE_SECS * 1_000..=PAUSE_SECS * 1_500))
-}
 
 /// What to say first, to start a comparison.
 pub fn begin(roster: &Roster) -> RosterMessage {

@@ -35,8 +35,10 @@ use crate::store::{Restored, SeedStored, Stored};
 /// voting window on both sides of its clock.
 pub const ABSTAIN: Duration = Duration::from_secs(60);
 
-/// How long admissions are gathered before members are told of them again: while a network forms, there are many.
+/// How long admissions are gathered before members are told of them again: at least this, and so much for each member,
+/// all of whom are told. While a large network forms, there are many, and links need no news: who comes shows its proof.
 const NEWS_APART: Duration = Duration::from_millis(100);
+const NEWS_APART_PER_MEMBER: Duration = Duration::from_millis(1);
 
 /// How often rosters are compared with the other seeds, beside when a link comes up.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);

@@ -30,7 +30,10 @@ impl Deviation for Withholder {
                 }
                 // Who is told that something is there asks for it.
                 Gossip::IHave { .. } => true,
-                Gossip::Graft { .. } | Gossip::Ping { .. } | Gossip::Pong { .. } => false,
+                Gossip::Graft { .. }
+                | Gossip::Ping { .. }
+                | Gossip::Pong { .. }
+                | Gossip::Prune => false,
             },
             _ => false,
         };

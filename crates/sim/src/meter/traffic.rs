@@ -18,9 +18,9 @@ const fn kind<'a>(traffic: &'a mut Traffic, frame: &Frame) -> &'a mut Volume {
     };
     match message {
         Message::Gossip(gossip::Message::Gossip { .. }) => &mut traffic.payloads,
-        Message::Gossip(gossip::Message::IHave { .. } | gossip::Message::Graft { .. }) => {
-            &mut traffic.ids
-        }
+        Message::Gossip(
+            gossip::Message::IHave { .. } | gossip::Message::Graft { .. } | gossip::Message::Prune,
+        ) => &mut traffic.ids,
         Message::Gossip(gossip::Message::Ping { .. } | gossip::Message::Pong { .. }) => {
             &mut traffic.heartbeats
         }

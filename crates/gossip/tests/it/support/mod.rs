@@ -144,6 +144,30 @@ pub(crate) fn forwarded_to(outputs: &[Output<Id>]) -> Vec<Id> {
     outputs.iter().flat_map(to).collect()
 }
 
+/// Who was asked to send no more broadcasts unasked.
+pub(crate) fn prunes(outputs: &[Output<Id>]) -> Vec<Id> {
+    let to = |output: &Output<Id>| match output {
+        Output::Send {
+            to,
+            message: Message::Prune,
+        } => to.clone(),
+        _ => Vec::new(),
+    };
+    outputs.iter().flat_map(to).collect()
+}
+
+/// Who was told of what.
+pub(crate) fn announcements(outputs: &[Output<Id>]) -> Vec<(Id, Vec<MessageId>)> {
+    let ihave = |output: &Output<Id>| match output {
+        Output::Send {
+            to,
+            message: Message::IHave { ids },
+        } => Some((to[0], ids.clone())),
+        _ => None,
+    };
+    outputs.iter().filter_map(ihave).collect()
+}
+
 /// Who was asked for what.
 pub(crate) fn grafts(outputs: &[Output<Id>]) -> Vec<(Id, Vec<MessageId>)> {
     let graft = |output: &Output<Id>| match output {

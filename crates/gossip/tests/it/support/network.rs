@@ -19,6 +19,7 @@ pub(crate) struct Network {
     pub(crate) delivered: BTreeMap<Id, Vec<MessageId>>,
     /// Who reported whom as silent, and after how long.
     pub(crate) silent: Vec<(Id, Id, Duration)>,
+    pub(crate) pings: u64,
     /// Of a hundred messages, how many arrive twice.
     pub(crate) duplicated_percent: u64,
     /// Each link's number, anew for every time it comes up: what was in flight on the old one is
@@ -58,6 +59,7 @@ impl Network {
             engines: (0..nodes).map(engine).collect(),
             delivered: (0..nodes).map(|node| ([node], Vec::new())).collect(),
             silent: Vec::new(),
+            pings: 0,
             duplicated_percent: 0,
             links: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -72,6 +74,10 @@ impl Network {
             self.links.insert((from, to), number);
             self.with(from, |engine, now| engine.handle_link_up(to, now));
         }
+    }
+
+    pub(crate) fn is_linked(&self, one: u8, other: u8) -> bool {
+        self.links.contains_key(&([one], [other]))
     }
 
     pub(crate) fn unlink(&mut self, one: u8, other: u8) {
@@ -176,6 +182,7 @@ impl Network {
     fn carry_out(&mut self, node: Id, output: Output<Id>) {
         match output {
             Output::Send { to, message } => {
+                self.pings += u64::from(matches!(message, Message::Ping { .. }));
                 for to in to {
                     let link = self.links[&(node, to)];
                     let twice = self.rng.next_u64() % 100 < self.duplicated_percent;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_consensus::{Departure, Digest, Entry, NodeId, Now, Proof, Record, Standing};
-use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::Peer;
@@ -243,48 +242,40 @@ impl Peer {
             let incarnation = self.life.incarnation;
             self.out.event(Event::Joined { incarnation });
             for conn in self.seed_sessions() {
-                self.resume_session(conn);
+                self.resume_session(conn, now);
             }
             self.open_links(now);
         }
     }
 
-    /// Compares rosters with a new neighbour, after a moment: while a network forms, links come up in numbers, and whoever
-    /// is compared with at once differs in all that is on its way anyhow.
-    pub(super) fn compare_soon(&mut self, conn: ConnId, now: Now) {
-        self.compare_with = Some(conn);
-        self.compare_at = self.compare_at.min(now.instant + roster_sync::SOON);
-    }
-
-    /// Compares rosters with somebody, now and then: whatever kept the two from hearing the same is made good.
+    /// Compares rosters with somebody, if it is time.
     pub(super) fn compare_rosters(&mut self, now: Now) {
-        if now.instant < self.compare_at {
+        if now.instant < self.comparisons.poll_timeout() {
             return;
         }
-        self.compare_at = now.instant + roster_sync::pause(&mut self.rng);
-        let links = self
-            .links
-            .values()
-            .filter(|link| link.is_up)
-            .map(|link| link.conn);
-        let partners: Vec<ConnId> = links.chain(self.seed_sessions()).collect();
-        if self.life.passport().is_some() && !partners.is_empty() {
-            let chosen = self
-                .compare_with
-                .take()
-                .filter(|conn| partners.contains(conn));
-            let with = chosen.unwrap_or_else(|| partners[self.rng.random_range(0..partners.len())]);
-            self.out
-                .send(with, Message::Roster(roster_sync::begin(&self.roster)));
+        let links = self.links.values().filter(|link| link.is_up);
+        let mut partners: Vec<ConnId> = links.map(|link| link.conn).collect();
+        partners.extend(self.seed_sessions());
+        if self.life.passport().is_none() {
+            partners.clear();
+        }
+        let members = self.roster.member_count();
+        let with = self
+            .comparisons
+            .due(&partners, members, &mut self.rng, now.instant);
+        if let Some(with) = with {
+            let begin = roster_sync::begin(&self.roster);
+            self.out.send(with, Message::Roster(begin));
         }
     }
 
-    /// Shows a seed that this is a member, and asks for what it missed.
-    pub(super) fn resume_session(&mut self, conn: ConnId) {
+    /// Shows a seed that this is a member, and is going to compare rosters with it.
+    pub(super) fn resume_session(&mut self, conn: ConnId, now: Now) {
         if let Some(proof) = self.life.passport().cloned() {
             self.out.send(conn, Message::Passport(proof));
-            self.out
-                .send(conn, Message::Roster(roster_sync::begin(&self.roster)));
+            let members = self.roster.member_count();
+            self.comparisons.next(conn, members, now.instant);
+            self.compare_rosters(now);
             let degree = u32::try_from(self.overlay.degree()).unwrap_or(u32::MAX);
             self.out.send(conn, Message::LinkCount(degree));
         }
@@ -385,7 +376,7 @@ impl Peer {
             resting,
             self.strangers.poll_timeout(),
             self.list_due(),
-            Some(self.compare_at),
+            Some(self.comparisons.poll_timeout()),
             self.neighbors_changed.then_some(self.neighbors_at),
             self.connections.poll_timeout(),
             self.seats

@@ -204,7 +204,8 @@ impl Peer {
         self.neighbors_changed = true;
         let peer = self.party(node);
         self.out.event(Event::LinkUp(peer));
-        self.compare_soon(conn, now);
+        let members = self.roster.member_count();
+        self.comparisons.soon(conn, members, now.instant);
         self.gossip.handle_link_up(node, now.instant);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quorate_consensus::{NodeId, Now, Proof, ProposeError, Record, Standing};
 
-use super::{NEWS_APART, Seed};
+use super::{NEWS_APART, NEWS_APART_PER_MEMBER, Seed};
 use crate::event::{Event, Party, Way};
 use crate::protocol::{Goodbye, LIST_MAX, Message, Purpose, Refusal, RosterMessage};
 use crate::roles::connections::{Conn, Ready};
@@ -178,7 +178,7 @@ impl Seed {
         }
     }
 
-    /// What a member needs to find its place in the overlay.
+    /// What a member needs to find its place in the overlay. It compares rosters by itself, with one seed at a time.
     pub(super) fn greet(&mut self, node: NodeId) {
         if let Some(conn) = self.connections.find(node, Purpose::Register) {
             self.greet_on(conn);
@@ -193,10 +193,6 @@ impl Seed {
             .map(|(node, count)| (*node, *count))
             .collect();
         self.out.send(conn, Message::LinkCounts(counts));
-        self.out.send(
-            conn,
-            Message::Roster(roster_sync::begin(self.council.roster())),
-        );
     }
 
     /// Tells members of the admissions that have gathered, if it is time.
@@ -204,7 +200,8 @@ impl Seed {
         if self.news.is_empty() || now.instant < self.news_at {
             return;
         }
-        self.news_at = now.instant + NEWS_APART;
+        let members = u32::try_from(self.council.roster().member_count()).unwrap_or(u32::MAX);
+        self.news_at = now.instant + NEWS_APART.max(NEWS_APART_PER_MEMBER.saturating_mul(members));
         let news = std::mem::take(&mut self.news);
         self.tell_members(&news);
     }
