@@ -18,6 +18,7 @@ mod planting;
 pub mod process;
 mod queue;
 pub mod run;
+mod story;
 pub mod swarm;
 pub mod trace;
 pub mod world;

@@ -45,6 +45,17 @@ pub enum FaultKind {
     LostDisk,
 }
 
+/// What is done to the nodes, beside the faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Story {
+    /// Nodes come, leave, come back and die at any time, and somebody always talks.
+    #[default]
+    Mixed,
+    /// All nodes come in the first half; then a hundred messages are said; at three quarters the node with the most links
+    /// dies for good.
+    Growth,
+}
+
 /// How statements are signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Signatures {
@@ -68,6 +79,8 @@ pub struct Options {
     pub seeds: usize,
     /// For how long faults go on, in virtual time.
     pub duration: Duration,
+    /// What is done to the nodes.
+    pub story: Story,
     /// Which faults happen.
     pub faults: BTreeSet<FaultKind>,
     /// Who lies; one participant each. At most as many seeds as leave the others a quorum.
@@ -95,6 +108,7 @@ impl Options {
             nodes: 30,
             seeds: 3,
             duration: Duration::from_secs(120),
+            story: Story::Mixed,
             faults: BTreeSet::new(),
             liars: Vec::new(),
             signatures: Signatures::Ed25519,
@@ -127,6 +141,9 @@ impl fmt::Display for Options {
         let faults = self.faults.iter().map(|fault| fault.name()).collect();
         let liars = self.liars.iter().map(|conduct| conduct.name()).collect();
         write!(f, " --faults {} --liars {}", list(faults), list(liars))?;
+        if self.story == Story::Growth {
+            write!(f, " --story growth")?;
+        }
         if self.signatures == Signatures::Unproven {
             write!(f, " --signatures unproven")?;
         }

@@ -23,9 +23,10 @@ use crate::host::HostId;
 use crate::meter::Metrics;
 use crate::network::Weather;
 use crate::options::{FaultKind, NetworkKind, Options};
-use crate::people::{self, Deed};
+use crate::people;
 use crate::planting;
 use crate::queue::Queue;
+use crate::story::{self, Cue};
 use crate::world::{Death, World};
 
 /// Within how much virtual time after the last fault everybody is where he belongs.
@@ -36,12 +37,6 @@ pub const HEARD_MAX: Duration = Duration::from_secs(30);
 
 /// How often a run is looked at.
 const SLICE: Duration = Duration::from_millis(500);
-
-/// One in so many nodes dies for good, where processes may die.
-const GONE_ONE_IN: u32 = 12;
-
-/// One in so many nodes leaves; half of those come back.
-const LEAVES_ONE_IN: u32 = 10;
 
 /// Over so many hosts, frames are not decoded again from their bytes: nodes share what they know.
 const RECODED_MAX: usize = 200;
@@ -80,18 +75,6 @@ pub struct Outcome {
     pub last: Vec<String>,
     /// What was counted.
     pub metrics: Metrics,
-}
-
-/// What is going to be done to the world.
-#[derive(Debug, Clone, Copy)]
-enum Cue {
-    Start(HostId),
-    Deed(Deed),
-    Speak,
-    Leave(HostId),
-    Vanish(HostId),
-    Strike(FaultKind),
-    Remedy(Remedy),
 }
 
 struct Run<'a> {
@@ -201,7 +184,9 @@ fn weather(rng: &mut ChaCha8Rng) -> Weather {
 
 impl Run<'_> {
     fn play(&mut self, watch: &mut dyn FnMut(Progress)) -> Result<(), Violation> {
-        self.plan();
+        for (at, cue) in story::plan(self.options, &self.cast, &mut self.rng) {
+            self.cues.push(at, cue);
+        }
         let end = self.options.duration;
         while self.world.now() < end {
             let slice = (self.world.now() + SLICE).min(end);
@@ -216,42 +201,6 @@ impl Run<'_> {
             self.speak();
         }
         self.settle(HEARD_MAX, watch)
-    }
-
-    /// What is known beforehand of how the run goes.
-    fn plan(&mut self) {
-        let end = self.options.duration;
-        let second = Duration::from_secs(1);
-        for server in self.cast.servers.clone() {
-            self.cues.push(Duration::ZERO, Cue::Start(server));
-        }
-        let kills = self.options.faults.contains(&FaultKind::Crash)
-            || self.options.faults.contains(&FaultKind::PowerLoss);
-        for (index, node) in self.cast.nodes.clone().into_iter().enumerate() {
-            let at = match index {
-                // The first of an open network founds it.
-                0 => Duration::from_millis(10),
-                _ if self.rng.one_in(3) => self.rng.span(second, end / 2),
-                _ => self.rng.span(second / 4, second * 8),
-            };
-            self.cues.push(at, Cue::Start(node));
-            if kills && self.rng.one_in(GONE_ONE_IN) {
-                let at = self.rng.span(end / 3, end);
-                self.cues.push(at, Cue::Vanish(node));
-            } else if self.rng.one_in(LEAVES_ONE_IN) {
-                let at = self.rng.span(end / 4, end);
-                self.cues.push(at, Cue::Leave(node));
-                if self.rng.one_in(2) {
-                    self.cues
-                        .push(at + self.rng.span(second, second * 20), Cue::Start(node));
-                }
-            }
-        }
-        for fault in self.options.faults.clone() {
-            let at = self.rng.span(second, end / 3);
-            self.cues.push(at, Cue::Strike(fault));
-        }
-        self.cues.push(second * 2, Cue::Speak);
     }
 
     /// Lets the world go on, and does what is due meanwhile.
@@ -304,11 +253,12 @@ impl Run<'_> {
                 }
             }
             Cue::Deed(deed) => people::act(&mut self.world, deed),
-            Cue::Speak => {
+            Cue::Say => self.speak(),
+            Cue::Talk => {
                 self.speak();
                 let pause = self.rng.wait(Duration::from_millis(600));
                 if now < self.options.duration {
-                    self.cues.push(now + pause, Cue::Speak);
+                    self.cues.push(now + pause, Cue::Talk);
                 }
             }
             Cue::Leave(host) => {
@@ -317,6 +267,7 @@ impl Run<'_> {
                 }
             }
             Cue::Vanish(host) => self.vanish(host),
+            Cue::VanishHub => self.hub().into_iter().for_each(|hub| self.vanish(hub)),
             Cue::Strike(fault) => self.strike(fault),
             Cue::Remedy(remedy) => self.remedy(remedy),
         }
@@ -336,6 +287,13 @@ impl Run<'_> {
             Death::PowerLost
         };
         self.world.kill(host, death);
+    }
+
+    /// The honest node with the most connections.
+    fn hub(&self) -> Option<HostId> {
+        let running = |id: &HostId| self.world.host(*id).is_running();
+        let honest = self.honest().into_iter().filter(running);
+        honest.max_by_key(|id| self.world.host(*id).connections())
     }
 
     fn strike(&mut self, fault: FaultKind) {

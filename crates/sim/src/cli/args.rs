@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use quorate_sim::options::{FaultKind, NetworkKind, Options, Signatures};
+use quorate_sim::options::{FaultKind, NetworkKind, Options, Signatures, Story};
 use quorate_sim::swarm;
 
 use super::values::{self, Date, Liars, Network};
@@ -45,6 +45,10 @@ pub(crate) struct Args {
     /// The same in seconds.
     #[arg(long, value_name = "NUMBER", value_parser = values::seconds)]
     seconds: Option<Duration>,
+    /// What is done to the nodes: mixed, they come, leave and die at any time; or growth, all come in the first half, then a
+    /// hundred messages are said, and at three quarters the node with the most links dies.
+    #[arg(long, value_name = "STORY", default_value = "mixed", value_parser = values::story)]
+    story: Story,
     /// Which faults happen: all, none, or some of crash, power-loss, pause, partition, one-way, reset, stall, slow-reader,
     /// clock, slow-disk, failing-disk and lost-disk, with commas between them [default: none].
     #[arg(long, value_name = "FAULTS", value_parser = values::faults)]
@@ -70,7 +74,7 @@ pub(crate) struct Args {
         long,
         value_name = "RUNS",
         value_parser = values::runs,
-        conflicts_with_all = ["seeds", "minutes", "seconds", "faults", "liars", "trace"]
+        conflicts_with_all = ["seeds", "minutes", "seconds", "story", "faults", "liars", "trace"]
     )]
     swarm: Option<u64>,
     /// How many runs of a swarm are made at a time [default: as many as there are cores].
@@ -190,6 +194,7 @@ impl Args {
             seeds,
             nodes: self.nodes,
             duration: self.minutes.or(self.seconds).unwrap_or(DURATION),
+            story: self.story,
             faults: self.faults.clone().unwrap_or_default(),
             liars,
             signatures: self.signatures,

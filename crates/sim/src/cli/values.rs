@@ -9,7 +9,7 @@ use std::time::Duration;
 use quorate_node::config::SEEDS_MAX;
 use quorate_node::protocol::RoleKind;
 use quorate_sim::dishonest::Conduct;
-use quorate_sim::options::{FaultKind, NetworkKind, Signatures};
+use quorate_sim::options::{FaultKind, NetworkKind, Signatures, Story};
 use quorate_sim::swarm;
 
 /// Nothing of a list.
@@ -142,6 +142,14 @@ fn list<T: FromStr>(text: &str, names: &[&str]) -> Result<Vec<T>, String> {
         })
     });
     each.collect()
+}
+
+pub(super) fn story(text: &str) -> Result<Story, String> {
+    match text {
+        "mixed" => Ok(Story::Mixed),
+        "growth" => Ok(Story::Growth),
+        _ => Err("expected mixed or growth".to_owned()),
+    }
 }
 
 pub(super) fn signatures(text: &str) -> Result<Signatures, String> {

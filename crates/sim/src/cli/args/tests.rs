@@ -35,6 +35,7 @@ prop_compose! {
         faults in prop::collection::btree_set(prop::sample::select(&FaultKind::ALL), 0..=12),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
         is_unproven: bool,
+        is_growth: bool,
     ) -> Options {
         let network = if is_open { NetworkKind::Open } else { NetworkKind::Seeded };
         let seeds = if is_open { SEEDS } else { seeds };
@@ -52,6 +53,7 @@ prop_compose! {
             duration: Duration::from_secs(seconds),
             faults,
             liars,
+            story: if is_growth { Story::Growth } else { Story::Mixed },
             signatures: if is_unproven { Signatures::Unproven } else { Signatures::Ed25519 },
             ..Options::new(network, seed)
         }
@@ -179,6 +181,7 @@ fn what_cannot_be_used_is_told_with_what_is_expected() {
             "--network open --liars equivocator --nodes 1",
             "expected at most 0 liars among 1 nodes",
         ),
+        ("--story sad", "expected mixed or growth"),
         ("--signatures rsa", "expected ed25519 or unproven"),
         ("--plant no-such-thing", "expected "),
         ("--json --trace", "expected --trace=FILE with --json"),
