@@ -109,3 +109,82 @@ fn apart(members: usize) -> Duration {
     let members = u32::try_from(members).unwrap_or(u32::MAX);
     SOON.max(APART_PER_MEMBER.saturating_mul(members))
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    const MEMBERS: usize = 30;
+
+    /// When comparisons begin within so many seconds, and with whom of these.
+    fn within(
+        comparisons: &mut Comparisons,
+        partners: &[ConnId],
+        from: Instant,
+        seconds: u64,
+    ) -> Vec<(u64, ConnId)> {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut begun = Vec::new();
+        while comparisons.poll_timeout() <= from + Duration::from_secs(seconds) {
+            let now = comparisons.poll_timeout().max(from);
+            let with = comparisons.due(partners, MEMBERS, &mut rng, now);
+            let after = u64::try_from((now - from).as_millis()).unwrap_or(u64::MAX);
+            begun.extend(with.map(|with| (after, with)));
+        }
+        begun
+    }
+
+    fn begin() -> (Comparisons, Instant) {
+        #[expect(clippy::disallowed_methods, reason = "an Instant has no other origin")]
+        let now = Instant::now();
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        (Comparisons::new(&mut rng, now), now)
+    }
+
+    const ALL: [ConnId; 5] = [ConnId(1), ConnId(2), ConnId(3), ConnId(4), ConnId(5)];
+
+    #[test]
+    fn seeds_have_their_turn_at_once_and_one_after_another() {
+        let (mut comparisons, now) = begin();
+        for seed in &ALL[..3] {
+            comparisons.next(*seed, MEMBERS, now);
+        }
+        let begun = within(&mut comparisons, &ALL, now, 9);
+        assert_eq!(begun, [(0, ALL[0]), (1_000, ALL[1]), (2_000, ALL[2])]);
+    }
+
+    #[test]
+    fn neighbors_have_their_turn_after_a_moment_once_and_if_they_are_still_there() {
+        let (mut comparisons, now) = begin();
+        for neighbor in [ALL[0], ALL[1], ALL[0], ALL[2]] {
+            comparisons.soon(neighbor, MEMBERS, now);
+        }
+        let begun = within(&mut comparisons, &[ALL[0], ALL[2], ALL[4]], now, 9);
+        assert_eq!(begun, [(1_000, ALL[0]), (2_000, ALL[2])]);
+    }
+
+    #[test]
+    fn in_a_large_network_turns_are_further_apart() {
+        let (mut comparisons, now) = begin();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        comparisons.next(ALL[0], 5_000, now);
+        comparisons.next(ALL[1], 5_000, now);
+        assert_eq!(comparisons.due(&ALL, 5_000, &mut rng, now), Some(ALL[0]));
+        comparisons.soon(ALL[2], 5_000, now);
+        assert_eq!(comparisons.poll_timeout(), now + Duration::from_secs(10));
+    }
+
+    #[test]
+    fn when_nobody_waits_it_is_anybodys_turn_now_and_then_and_nobodys_if_there_is_nobody() {
+        let (mut comparisons, now) = begin();
+        let begun = within(&mut comparisons, &ALL, now, 300);
+        assert!((20..=30).contains(&begun.len()), "{begun:?}");
+        assert!(
+            ALL.iter()
+                .all(|conn| begun.iter().any(|(_, with)| with == conn))
+        );
+        assert_eq!(within(&mut comparisons, &[], now, 600), []);
+    }
+}

@@ -45,9 +45,9 @@ impl Net {
             .await;
         client.send(&Message::Passport(passport)).await.unwrap();
         client.send(&Message::Welcome).await.unwrap();
-        // What a peer says as soon as a link is up.
+        // What a peer says soon after a link is up.
         hear(&mut client, |message| {
-            matches!(message, Message::Roster(RosterMessage::Digest(_))).then_some(())
+            matches!(message, Message::Neighbors(_)).then_some(())
         })
         .await;
         client
