@@ -284,7 +284,10 @@ impl Console {
                 }
                 line
             }
-            Event::Contradiction(_) | Event::StoreFailed(_) | Event::Lagged(_) => event.to_string(),
+            Event::Gap { .. }
+            | Event::Contradiction(_)
+            | Event::StoreFailed(_)
+            | Event::Lagged(_) => event.to_string(),
             _ if self.is_verbose => event.to_string(),
             _ => return,
         };

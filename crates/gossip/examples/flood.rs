@@ -209,6 +209,7 @@ impl Network {
                     engine.handle_checked(check, Verdict::Accept, self.now)
                 }
                 Output::Deliver { hop_count, .. } => self.delivered.push((node, hop_count)),
+                Output::Gap(gap) => println!("missing: {gap:?}"),
                 Output::Silent { peer, silence } => {
                     println!("  node {node} has not heard {peer:?} for {silence:?}")
                 }

@@ -23,6 +23,9 @@ pub struct Config {
     /// one that has been quiet for longest is forgotten, and with it the protection against replays
     /// of what it once said: choose more than the network has members. Default 4096.
     pub origins_max: usize,
+    /// How long a message may take after a later one of its origin came, before it is told to be
+    /// missing; longer than it takes to ask several neighbours. Default 30 s.
+    pub gap_timeout: Duration,
     /// How many contents are kept to repair neighbours' gaps; the oldest is dropped first. More
     /// bridge longer partitions. Default 4096, which is also what a sequence window spans.
     pub store_count_max: usize,
@@ -71,6 +74,7 @@ impl Default for Config {
             payload_max: 128 * 1024,
             seen_max: 65_536,
             origins_max: 4_096,
+            gap_timeout: Duration::from_secs(30),
             store_count_max: 4_096,
             store_bytes_max: 16 * 1024 * 1024,
             unchecked_bytes_max: 16 * 1024 * 1024,
@@ -112,6 +116,7 @@ impl Config {
         }
         for (field, value) in [
             ("check_timeout", self.check_timeout),
+            ("gap_timeout", self.gap_timeout),
             ("graft_timeout", self.graft_timeout),
             ("announce_delay", self.announce_delay),
             ("heartbeat_interval", self.heartbeat_interval),

@@ -19,6 +19,8 @@ pub struct Counters {
     pub expired: u64,
     /// Contents that the driver found good and new.
     pub delivered: u64,
+    /// Messages told to be missing.
+    pub missing: u64,
     /// Contents that the driver found known.
     pub ignored: u64,
     /// Contents that the driver found bad.

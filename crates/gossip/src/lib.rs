@@ -49,6 +49,7 @@
 //!                 // Verify the signature for real.
 //!                 Output::Check { check, .. } => node.handle_checked(check, Verdict::Accept, now),
 //!                 Output::Deliver { hop_count, .. } => delivered.push((id, hop_count)),
+//!                 Output::Gap(_) => {}         // tell the application
 //!                 Output::Silent { .. } => {} // close the link
 //!             }
 //!         }
@@ -72,6 +73,7 @@ mod detector;
 mod engine;
 mod error;
 mod estimator;
+mod gap;
 mod hash;
 mod id;
 mod inquiry;
@@ -94,6 +96,7 @@ pub use engine::{Draft, Gossip, Published};
 pub use error::{
     BroadcastError, ConfigError, ContentError, InquiryError, MessageError, ParseIdError,
 };
+pub use gap::Gap;
 pub use id::MessageId;
 pub use inquiry::{Finding, Inquiry, InquiryOutput};
 pub use message::{IDS_PER_MESSAGE_MAX, Message};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::content::Content;
+use crate::gap::Gap;
 use crate::id::MessageId;
 use crate::message::Message;
 
@@ -43,6 +44,8 @@ pub enum Output<P> {
         /// How many links it has crossed, if all on the way were honest.
         hop_count: u16,
     },
+    /// Tell the application what it has missed.
+    Gap(Gap<P>),
     /// Nothing has been heard from a neighbour for too long. Close the link, call
     /// [`Gossip::handle_link_down`](crate::Gossip::handle_link_down), and have the neighbour
     /// investigated. It is said once, and again only if the link is left open and falls silent

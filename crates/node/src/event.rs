@@ -233,6 +233,18 @@ pub enum Event {
     },
     /// A message of another member, delivered once.
     Message(Delivery),
+    /// Messages of another member that have not come, though later ones of it have: lost on the way, for so long that nobody
+    /// keeps them any more. What comes after this was told is delivered all the same.
+    Gap {
+        /// Who wrote them.
+        origin: Party,
+        /// In which of its lives.
+        incarnation: u64,
+        /// The number of the first of them.
+        first: u64,
+        /// The number of the last of them.
+        last: u64,
+    },
     /// A member does not answer this node.
     Suspected {
         /// Who.

@@ -195,12 +195,15 @@ impl<P: PeerId> Gossip<P> {
             sequence,
             ..
         } = &content
-            && !self.origins.accept(*origin, *incarnation, *sequence)
         {
-            // Its number was used up while it waited: by another content of a dishonest origin, or
-            // by a leap ahead.
-            self.counters.stale += 1;
-            return;
+            let accepted = self.origins.accept(*origin, *incarnation, *sequence, now);
+            let Some(gaps) = accepted else {
+                // Its number was used up while it waited: by another content of a dishonest origin,
+                // or by a leap ahead.
+                self.counters.stale += 1;
+                return;
+            };
+            self.tell_gaps(gaps);
         }
         self.store.insert(
             id,

@@ -12,7 +12,7 @@
 //! +----------------------------------------------------------------------------------------------+
 //!        |                                                                    |
 //!        v                                                                    v
-//! poll_output: Send, Check, Deliver, Silent                              poll_timeout
+//! poll_output: Send, Check, Deliver, Gap, Silent                         poll_timeout
 //! ```
 
 mod arrivals;
@@ -27,6 +27,7 @@ use crate::content::ORIGIN_LEN_MAX;
 use crate::counters::{Counters, Usage};
 use crate::detector::{Beat, Detector};
 use crate::error::{ConfigError, MessageError};
+use crate::gap::Gap;
 use crate::id::MessageId;
 use crate::message::{IDS_PER_MESSAGE_MAX, Message};
 use crate::output::{CheckId, Output, Verdict};
@@ -103,7 +104,7 @@ impl<P: PeerId> Gossip<P> {
                 config.store_count_max,
             ),
             seen: SeenIds::new(config.seen_max),
-            origins: Origins::new(config.origins_max),
+            origins: Origins::new(config.origins_max, config.gap_timeout),
             unchecked: Unchecked::new(
                 config.unchecked_bytes_max,
                 config.unchecked_bytes_per_neighbor_max,
@@ -194,6 +195,8 @@ impl<P: PeerId> Gossip<P> {
         for (holder, ids) in asks {
             self.graft(holder, &ids);
         }
+        let gaps = self.origins.on_timeout(now);
+        self.tell_gaps(gaps);
         for (peer, mut ids) in self.broadcast.on_timeout(now) {
             ids.retain(|id| self.store.get(id).is_some());
             self.announce(peer, &ids);
@@ -226,6 +229,7 @@ impl<P: PeerId> Gossip<P> {
             self.unchecked.next_deadline(),
             self.repair.next_deadline(),
             self.broadcast.next_deadline(),
+            self.origins.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -292,6 +296,14 @@ impl<P: PeerId> Gossip<P> {
     fn send(&mut self, to: Vec<P>, message: Message) {
         if !to.is_empty() {
             self.outbox.push_back(Output::Send { to, message });
+        }
+    }
+
+    fn tell_gaps(&mut self, gaps: Vec<Gap<P>>) {
+        for gap in gaps {
+            let missing = gap.sequences.end() - gap.sequences.start() + 1;
+            self.counters.missing = self.counters.missing.saturating_add(missing);
+            self.outbox.push_back(Output::Gap(gap));
         }
     }
 

@@ -14,7 +14,7 @@ use crate::peer::PeerId;
 use crate::store::Stored;
 
 /// An application message that lacks only its signature. Its sequence number is taken; dropping the
-/// draft leaves a harmless hole.
+/// draft leaves a hole, which others report as a [`Gap`](crate::Gap).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a draft does nothing until it is published"]
 pub struct Draft<P> {

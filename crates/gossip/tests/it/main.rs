@@ -11,6 +11,8 @@ mod content;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
+mod gaps;
+#[cfg(test)]
 mod inquiry;
 #[cfg(test)]
 mod panel;
@@ -29,4 +31,5 @@ mod replay;
 mod silence;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
 mod tree;

@@ -94,6 +94,15 @@ impl fmt::Display for Event {
                 String::from_utf8_lossy(&delivery.payload),
                 delivery.from
             ),
+            Self::Gap {
+                origin,
+                incarnation,
+                first,
+                last,
+            } => write!(
+                f,
+                "GAP: messages {first} to {last} of {origin} (incarnation {incarnation}) have not come"
+            ),
             Self::Suspected { suspect, cause } => write!(f, "SUSPECTED {suspect}: {cause}"),
             Self::SuspectRequest {
                 suspect,

@@ -7,13 +7,14 @@
 //!   deliveries do not show);
 //! - nobody delivers what it said itself, nor what somebody said in a life that this node has told was ended by eviction,
 //!   and has not told was left before that;
+//! - in a seeded network, nobody tells its application of a gap where it has delivered something;
 //! - what is delivered as an honest node's was broadcast by its application: this content, in this life. What liars say
 //!   need not have been asked for.
 //!
 //! In the end, every message of an honest node that is still the member that it was when it said it, and every message
 //! that some honest member has delivered and whose origin left by its own word, in that life, is delivered at every honest
-//! member that runs, and has been in the same life, in the same process, since before it was said. The product has no word
-//! for a gap, so there is no excuse, within these limits:
+//! member that runs, and has been in the same life, in the same process, since before it was said. A gap is
+//! no excuse for what has to be delivered, within these limits:
 //!
 //! - where a liar is a member, only those are meant whom a chain of links between honest members connects with the origin,
 //!   or with one who has the message: a liar may withhold what it hears, and a link is one that both ends told of;
@@ -108,6 +109,28 @@ impl Checker for DeliveryChecker {
                 host,
                 event: Event::Message(delivery),
             } => return self.delivered(*host, delivery, view),
+            Fact::Told {
+                host,
+                event:
+                    Event::Gap {
+                        origin,
+                        incarnation,
+                        first,
+                        last,
+                    },
+            } => {
+                let gap = (origin.id, *incarnation, *first)..=(origin.id, *incarnation, *last);
+                let heard = self.heard.get(host);
+                if let Some((_, _, number)) =
+                    heard.and_then(|heard| heard.numbers.range(gap).next())
+                {
+                    return Err(format!(
+                        "{} tells that messages {first} to {last} of {} in life {incarnation} have not come, and has delivered number {number}",
+                        view.name(*host),
+                        view.name_of(&origin.id)
+                    ));
+                }
+            }
             Fact::Told {
                 host,
                 event: Event::LinkUp(peer),

@@ -53,6 +53,8 @@ pub struct Gossip {
     pub expected: u64,
     /// How many of those have not come, so far.
     pub missing: u64,
+    /// How many messages applications were told to be missing.
+    pub gaps: u64,
     /// From the answer to the origin's application to each delivery that was due.
     pub latency: Spread,
     /// The last delivery hop of each broadcast: the most links that it had crossed at a delivery that was due, by its own

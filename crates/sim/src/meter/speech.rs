@@ -24,6 +24,7 @@ pub(super) struct Speech {
     heard: u64,
     latencies_us: Vec<u64>,
     copies: u64,
+    gaps: u64,
 }
 
 #[derive(Debug)]
@@ -66,6 +67,9 @@ impl Speech {
     pub(super) fn told(&mut self, host: HostId, event: &Event, view: View<'_>) {
         match event {
             Event::Message(delivery) => self.delivered(host, delivery, view.now),
+            Event::Gap { first, last, .. } if view.host(host).is_honest() => {
+                self.gaps = self.gaps.saturating_add((last - first).saturating_add(1));
+            }
             Event::Evicted { .. } => self.gone(host),
             _ => {}
         }
@@ -113,6 +117,7 @@ impl Speech {
             deliveries: self.deliveries,
             expected: self.heard + missing,
             missing,
+            gaps: self.gaps,
             latency: Spread::of(self.latencies_us.clone()),
             last_hop: Hops::of(hops.map(u64::from).collect()),
             copies: self.copies,

@@ -327,6 +327,15 @@ fn broadcasts_are_due_to_those_who_are_in_and_stay() {
     // Due to 1, 3 and 4; only the first of them hears it.
     stage.at(4_000).says(2, 8);
     stage.at(4_005).gets(1, 2).hears(1, 8, 3);
+    stage.told(
+        3,
+        &Event::Gap {
+            origin: party(2),
+            incarnation: 1,
+            first: 4,
+            last: 6,
+        },
+    );
     assert_eq!(
         stage.metrics().gossip,
         Gossip {
@@ -334,6 +343,7 @@ fn broadcasts_are_due_to_those_who_are_in_and_stay() {
             deliveries: 4,
             expected: 5,
             missing: 2,
+            gaps: 3,
             latency: spread(3, 10, 30, 30),
             last_hop: Hops { median: 2, max: 3 },
             copies: 6,

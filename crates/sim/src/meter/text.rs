@@ -17,8 +17,8 @@ impl fmt::Display for Metrics {
         times(f, "  known to the first", &evictions.first)?;
         times(f, "  known to the last", &evictions.last)?;
         let counts = format!(
-            "{}; {} deliveries, {} of {} due have not come",
-            gossip.broadcasts, gossip.deliveries, gossip.missing, gossip.expected
+            "{}; {} deliveries, {} of {} due have not come, {} told as gaps",
+            gossip.broadcasts, gossip.deliveries, gossip.missing, gossip.expected, gossip.gaps
         );
         line(f, "broadcasts", &counts)?;
         times(f, "  delivery", &gossip.latency)?;

@@ -94,6 +94,7 @@ fn json_has_the_standard_output_to_itself() {
                 "deliveries",
                 "expected",
                 "missing",
+                "gaps",
                 "copies",
                 "redundancy_permille",
             ],

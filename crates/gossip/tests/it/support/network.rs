@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quorate_gossip::{
-    CheckId, Config, Content, Gossip, Message, MessageId, Output, Published, Verdict,
+    CheckId, Config, Content, Gap, Gossip, Message, MessageId, Output, Published, Verdict,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -19,6 +19,8 @@ pub(crate) struct Network {
     pub(crate) delivered: BTreeMap<Id, Vec<MessageId>>,
     /// Who reported whom as silent, and after how long.
     pub(crate) silent: Vec<(Id, Id, Duration)>,
+    /// What each node's application was told to be missing.
+    pub(crate) gaps: Vec<(Id, Gap<Id>)>,
     pub(crate) pings: u64,
     /// Of a hundred messages, how many arrive twice.
     pub(crate) duplicated_percent: u64,
@@ -59,6 +61,7 @@ impl Network {
             engines: (0..nodes).map(engine).collect(),
             delivered: (0..nodes).map(|node| ([node], Vec::new())).collect(),
             silent: Vec::new(),
+            gaps: Vec::new(),
             pings: 0,
             duplicated_percent: 0,
             links: BTreeMap::new(),
@@ -205,6 +208,7 @@ impl Network {
                 });
             }
             Output::Deliver { id, .. } => self.delivered.get_mut(&node).unwrap().push(id),
+            Output::Gap(gap) => self.gaps.push((node, gap)),
             Output::Silent { peer, silence } => self.silent.push((node, peer, silence)),
         }
     }

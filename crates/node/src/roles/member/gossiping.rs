@@ -183,6 +183,12 @@ impl Member {
                     }));
                 }
             }
+            Output::Gap(gap) => self.out.event(Event::Gap {
+                origin: self.party(gap.origin),
+                incarnation: gap.incarnation >> RUN_BITS,
+                first: *gap.sequences.start(),
+                last: *gap.sequences.end(),
+            }),
             Output::Silent { peer, silence } => {
                 if let Some(conn) = self.links.get(&peer).map(|link| link.conn) {
                     let cause = format!("silent for {} ms", silence.as_millis());

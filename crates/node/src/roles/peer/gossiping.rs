@@ -69,6 +69,12 @@ impl Peer {
                     }));
                 }
             }
+            Output::Gap(gap) => self.out.event(Event::Gap {
+                origin: self.party(gap.origin),
+                incarnation: gap.incarnation,
+                first: *gap.sequences.start(),
+                last: *gap.sequences.end(),
+            }),
             Output::Silent { peer, silence } => {
                 if let Some(conn) = self.links.get(&peer).map(|link| link.conn) {
                     let cause = format!("silent for {} ms", silence.as_millis());

@@ -315,6 +315,25 @@ fn messages_that_nobody_said_and_messages_twice_are_reported() {
         event: &event,
     };
     assert_says(tell(&checker, &world, &again), "has delivered that before");
+    let Event::Message(delivery) = &event else {
+        panic!("{event}");
+    };
+    let gap = |first, last| Event::Gap {
+        origin: delivery.origin.clone(),
+        incarnation: delivery.incarnation,
+        first,
+        last,
+    };
+    let (around, after) = (
+        gap(0, delivery.sequence + 5),
+        gap(delivery.sequence + 1, u64::MAX),
+    );
+    let told = |event| Fact::Told { host, event };
+    assert_says(
+        tell(&checker, &world, &told(&around)),
+        "have not come, and has delivered",
+    );
+    tell(&checker, &world, &told(&after)).unwrap();
     let own = Fact::Told {
         host: PEER,
         event: &event,
