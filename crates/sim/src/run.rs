@@ -5,7 +5,7 @@
 //! members say something, and everybody must hear it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use quorate_consensus::{Digest, NodeId};
@@ -80,6 +80,8 @@ pub struct Outcome {
     pub last: Vec<String>,
     /// What was counted.
     pub metrics: Metrics,
+    /// Why the log is not whole, if there is one and it is not.
+    pub log_error: Option<io::Error>,
 }
 
 /// What is going to be done to the world.
@@ -127,6 +129,7 @@ pub fn run(
                 what,
             }),
             last: Vec::new(),
+            log_error: None,
         },
     }
 }
@@ -169,7 +172,8 @@ fn run_as_is(
             what,
         }),
     };
-    let world = run.world;
+    let mut world = run.world;
+    let log_error = world.trace.end_log().err();
     Outcome {
         options: options.clone(),
         hash: world.trace.hash(),
@@ -179,6 +183,7 @@ fn run_as_is(
         violation,
         last: world.trace.last(),
         metrics: world.metrics(),
+        log_error,
     }
 }
 
