@@ -16,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::cast::{self, Cast};
 use crate::checkers;
+use crate::clock::Clock;
 use crate::dice::{Dice as _, mix};
 use crate::fact::Violation;
 use crate::faults::{self, Remedy, Stage};
@@ -374,10 +375,7 @@ impl Run<'_> {
             }
             Remedy::Weather => *self.world.weather_mut() = self.calm,
             Remedy::Read(host) => self.world.set_reading(host, None),
-            Remedy::Clock(host) => {
-                let now = self.world.now();
-                self.world.host_mut(host).clock.correct(now);
-            }
+            Remedy::Clock(host) => self.world.change_clock(host, Clock::correct),
             Remedy::Disk(host) => self.world.host_mut(host).disk_max = Duration::from_millis(5),
             Remedy::Repair(host) => {
                 self.world.host_mut(host).disk.set_failing(false);
