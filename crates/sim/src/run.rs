@@ -5,7 +5,7 @@
 //! members say something, and everybody must hear it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use quorate_consensus::{Digest, NodeId};
@@ -16,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::cast::{self, Cast};
 use crate::checkers;
+use crate::clock::Clock;
 use crate::dice::{Dice as _, mix};
 use crate::fact::Violation;
 use crate::faults::{self, Remedy, Stage};
@@ -75,6 +76,8 @@ pub struct Outcome {
     pub last: Vec<String>,
     /// What was counted.
     pub metrics: Metrics,
+    /// Why the log is not whole, if there is one and it is not.
+    pub log_error: Option<io::Error>,
 }
 
 struct Run<'a> {
@@ -110,6 +113,7 @@ pub fn run(
                 what,
             }),
             last: Vec::new(),
+            log_error: None,
         },
     }
 }
@@ -152,7 +156,8 @@ fn run_as_is(
             what,
         }),
     };
-    let world = run.world;
+    let mut world = run.world;
+    let log_error = world.trace.end_log().err();
     Outcome {
         options: options.clone(),
         hash: world.trace.hash(),
@@ -162,6 +167,7 @@ fn run_as_is(
         violation,
         last: world.trace.last(),
         metrics: world.metrics(),
+        log_error,
     }
 }
 
@@ -327,10 +333,7 @@ impl Run<'_> {
             }
             Remedy::Weather => *self.world.weather_mut() = self.calm,
             Remedy::Read(host) => self.world.set_reading(host, None),
-            Remedy::Clock(host) => {
-                let now = self.world.now();
-                self.world.host_mut(host).clock.correct(now);
-            }
+            Remedy::Clock(host) => self.world.change_clock(host, Clock::correct),
             Remedy::Disk(host) => self.world.host_mut(host).disk_max = Duration::from_millis(5),
             Remedy::Repair(host) => {
                 self.world.host_mut(host).disk.set_failing(false);

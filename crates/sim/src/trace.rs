@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use quorate_consensus::Digest;
@@ -55,6 +55,8 @@ pub struct Trace {
     hasher: Sha256,
     last: VecDeque<(Duration, Entry)>,
     log: Option<Box<dyn Write + Send>>,
+    /// Why the log is not whole.
+    unwritten: Option<io::Error>,
     count: u64,
 }
 
@@ -64,6 +66,7 @@ impl Default for Trace {
             hasher: Sha256::new(),
             last: VecDeque::with_capacity(KEPT),
             log: None,
+            unwritten: None,
             count: 0,
         }
     }
@@ -104,14 +107,27 @@ impl Trace {
             Entry::World(what) => self.hasher.update(what),
             _ => self.hasher.update(detail),
         }
-        if let Some(log) = &mut self.log {
-            // A log that cannot be written is no reason to end the run: its outcome is still printed.
-            let _written = writeln!(log, "{}", Line(at, &entry));
+        if let Some(log) = &mut self.log
+            && let Err(error) = writeln!(log, "{}", Line(at, &entry))
+        {
+            // No reason to end the run: its outcome is still worth something. But a log with a gap is worth nothing, so
+            // no more is written.
+            self.unwritten = Some(error);
+            self.log = None;
         }
         if self.last.len() == KEPT {
             self.last.pop_front();
         }
         self.last.push_back((at, entry));
+    }
+
+    /// Nothing more is written, and all that was is where it belongs.
+    ///
+    /// # Errors
+    /// The first that kept an entry from being written.
+    pub fn end_log(&mut self) -> io::Result<()> {
+        let flushed = self.log.take().map_or(Ok(()), |mut log| log.flush());
+        self.unwritten.take().map_or(flushed, Err)
     }
 
     /// The hash of everything so far.
@@ -188,6 +204,55 @@ fn on_a_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A disk with room for so many bytes more.
+    struct Disk(usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0 == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_log_that_could_not_be_written_says_so_at_the_end_and_the_trace_goes_on() {
+        // In the middle of an entry; after some; when the buffer is flushed at last; not at all.
+        for (room, entries, is_whole) in
+            [(5, 2, false), (40, 9, false), (0, 1, false), (99, 2, true)]
+        {
+            let (mut trace, mut unread) = (Trace::default(), Trace::default());
+            trace.log_to(if room == 0 {
+                Box::new(io::BufWriter::new(Disk(0)))
+            } else {
+                Box::new(Disk(room))
+            });
+            for number in 0..entries {
+                let entry = Entry::World(format!("thing {number}"));
+                trace.note(Duration::ZERO, entry.clone(), &[]);
+                unread.note(Duration::ZERO, entry, &[]);
+            }
+            let kind = trace.end_log().err().map(|error| error.kind());
+            assert_eq!(kind.is_none(), is_whole, "{room}");
+            assert_eq!(
+                kind.unwrap_or(io::ErrorKind::StorageFull),
+                io::ErrorKind::StorageFull
+            );
+            assert_eq!(
+                (trace.hash(), trace.count()),
+                (unread.hash(), unread.count())
+            );
+            assert!(trace.end_log().is_ok());
+        }
+    }
 
     #[test]
     fn what_is_said_stays_on_its_line_and_lets_terminals_be() {

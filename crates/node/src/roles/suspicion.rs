@@ -6,6 +6,7 @@
 //! who miss members that nobody reports.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,9 @@ enum Stage {
     Inquiring {
         inquiry: Box<Inquiry<NodeId, Testimony>>,
         question: Question,
+        /// To whom the question went, and whether an answer came: each gets it once, so no more than there are members
+        /// and seeds.
+        asked: BTreeMap<NodeId, bool>,
         opened_ms: u64,
         own_cause: String,
     },
@@ -196,6 +200,7 @@ impl Suspicions {
                 case.stage = Stage::Inquiring {
                     inquiry: Box::new(inquiry),
                     question,
+                    asked: BTreeMap::new(),
                     opened_ms: with.now.unix_ms,
                     own_cause: own_cause.clone(),
                 };
@@ -220,7 +225,10 @@ impl Suspicions {
         }
         let suspect = testimony.suspect;
         let Some(Stage::Inquiring {
-            inquiry, question, ..
+            inquiry,
+            question,
+            asked,
+            ..
         }) = self.cases.get_mut(&suspect).map(|case| &mut case.stage)
         else {
             // The inquiry is over; late answers are no fault.
@@ -235,21 +243,24 @@ impl Suspicions {
         testimony
             .verify(with.scheme)
             .map_err(|error| error.to_string())?;
-        with.out.event(Event::SuspectResponse {
-            suspect: with.party(suspect),
-            witness: with.party(from),
-            finding: testimony.finding,
-            cause: testimony.cause.clone(),
-            way: Way::Received,
-        });
-        let finding = finding(testimony.finding);
-        let counted = inquiry.handle_testimony(from, finding, testimony, with.now.instant);
-        self.drive(suspect, with);
-        match counted {
-            // Silent for too long, it was replaced meanwhile: late, and no fault.
-            Ok(_) | Err(InquiryError::NotOnPanel) => Ok(()),
-            Err(error) => Err(error.to_string()),
+        let is_awaited = asked
+            .get_mut(&from)
+            .is_some_and(|has_answered| !std::mem::replace(has_answered, true));
+        let (found, cause) = (testimony.finding, testimony.cause.clone());
+        match inquiry.handle_testimony(from, finding(found), testimony, with.now.instant) {
+            Ok(()) => with.out.event(Event::SuspectResponse {
+                suspect: with.party(suspect),
+                witness: with.party(from),
+                finding: found,
+                cause,
+                way: Way::Received,
+            }),
+            // Silent for too long, it was replaced meanwhile: late, and no fault. Nobody else was told the question.
+            Err(InquiryError::NotOnPanel) if is_awaited => return Ok(()),
+            Err(error) => return Err(error.to_string()),
         }
+        self.drive(suspect, with);
+        Ok(())
     }
 
     /// Whether a dial was for an errand of ours; then the connection is remembered.
@@ -338,6 +349,7 @@ impl Suspicions {
                 question,
                 opened_ms,
                 own_cause,
+                ..
             } = &mut case.stage
             && let Some(output) = inquiry.poll_output()
         {
@@ -435,9 +447,13 @@ impl Suspicions {
         }
     }
 
-    fn ask(&self, conn: ConnId, errand: Errand, with: &mut Surroundings<'_>) {
-        let Some(Stage::Inquiring { question, .. }) =
-            self.cases.get(&errand.suspect).map(|case| &case.stage)
+    fn ask(&mut self, conn: ConnId, errand: Errand, with: &mut Surroundings<'_>) {
+        let Some(Stage::Inquiring {
+            question, asked, ..
+        }) = self
+            .cases
+            .get_mut(&errand.suspect)
+            .map(|case| &mut case.stage)
         else {
             return;
         };
@@ -445,6 +461,11 @@ impl Suspicions {
         let Some(suspect) = proof_of(errand.suspect) else {
             return;
         };
+        // A connection that was dialled for an earlier inquiry may be ready after this one has asked on another.
+        let Entry::Vacant(unasked) = asked.entry(errand.panelist) else {
+            return;
+        };
+        unasked.insert(false);
         let is_stranger = with
             .connections
             .get(conn)
@@ -484,3 +505,6 @@ const fn finding(finding: Finding) -> gossip::Finding {
         Finding::Alive => gossip::Finding::Alive,
     }
 }
+
+#[cfg(test)]
+mod tests;

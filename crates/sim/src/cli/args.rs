@@ -54,7 +54,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FAULTS", value_parser = values::faults)]
     faults: Option<BTreeSet<FaultKind>>,
     /// Who lies: all, none, or conducts with commas between them, a node each. All is one of each conduct that fits the
-    /// network, but at most one seed in three [default: none].
+    /// network; in a small one, as many of them as leave one node honest, and never more than one seed in three
+    /// [default: none].
     #[arg(long, value_name = "CONDUCTS")]
     liars: Option<Liars>,
     /// How statements are signed: ed25519, or unproven, which proves nothing and is fast.

@@ -1,7 +1,7 @@
 //! One run.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::time::Instant;
 
 use quorate_sim::run::Progress;
@@ -14,7 +14,7 @@ use super::report::{Ended, write_out};
 /// Makes it and reports it; tells whether all promises held.
 ///
 /// # Errors
-/// When the trace cannot be written where it should be.
+/// When the trace cannot be written where it should be, even if that shows only after the run: it is reported before.
 pub(super) fn run(one: One) -> Result<bool, String> {
     let log = one.trace.as_ref().map(open).transpose()?;
     // A trace on the terminal and a line at its foot would write over each other.
@@ -27,7 +27,7 @@ pub(super) fn run(one: One) -> Result<bool, String> {
         });
     });
     line.clear();
-    let ended = Ended {
+    let mut ended = Ended {
         number: None,
         outcome,
         real: began.elapsed(),
@@ -38,6 +38,12 @@ pub(super) fn run(one: One) -> Result<bool, String> {
         ended.full()
     };
     write_out(&text);
+    let unwritten = ended.outcome.log_error.take();
+    if let (Some(trace), Some(error)) = (&one.trace, unwritten)
+        && !has_gone_away(trace, &error)
+    {
+        return Err(unwritable(trace, &error));
+    }
     Ok(ended.outcome.violation.is_none())
 }
 
@@ -45,10 +51,21 @@ fn open(trace: &Trace) -> Result<Box<dyn Write + Send>, String> {
     match trace {
         Trace::Stdout => Ok(Box::new(BufWriter::new(io::stdout()))),
         Trace::File(path) => {
-            let file = File::create(path)
-                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            let file = File::create(path).map_err(|error| unwritable(trace, &error))?;
             Ok(Box::new(BufWriter::new(file)))
         }
+    }
+}
+
+/// A reader of the standard output that has gone away has seen enough.
+fn has_gone_away(trace: &Trace, error: &io::Error) -> bool {
+    *trace == Trace::Stdout && error.kind() == ErrorKind::BrokenPipe
+}
+
+fn unwritable(trace: &Trace, error: &io::Error) -> String {
+    match trace {
+        Trace::Stdout => format!("cannot write the trace to the standard output: {error}"),
+        Trace::File(path) => format!("cannot write {}: {error}", path.display()),
     }
 }
 

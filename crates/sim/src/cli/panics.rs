@@ -59,6 +59,7 @@ pub(super) fn run(
         }),
         last: Vec::new(),
         metrics: Metrics::default(),
+        log_error: None,
     })
 }
 

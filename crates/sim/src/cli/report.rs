@@ -215,6 +215,7 @@ pub(super) mod tests {
                 violation: (!held).then_some(violation),
                 last: vec!["1.4 host 1 starts".to_owned()],
                 metrics: Metrics::default(),
+                log_error: None,
             },
             real: Duration::from_secs(2),
         }

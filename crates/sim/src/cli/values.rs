@@ -68,7 +68,7 @@ impl FromStr for Liars {
 }
 
 impl Liars {
-    /// Who lies in such a network. If all do, which seeds may lie goes by the run's seed.
+    /// Who lies in such a network. If all do and not all have room, who may lie goes by the run's seed.
     ///
     /// # Errors
     /// When there is nobody in it to play them.
@@ -83,14 +83,11 @@ impl Liars {
         let liars = match self {
             Self::These(liars) => liars.clone(),
             Self::All => {
-                let (mut of_seeds, others): (Vec<_>, Vec<_>) =
+                let (of_seeds, others): (Vec<_>, Vec<_>) =
                     fitting.iter().partition(|conduct| is_seed(**conduct));
-                if !of_seeds.is_empty() {
-                    let first = usize::try_from(seed % of_seeds.len() as u64).unwrap_or_default();
-                    of_seeds.rotate_left(first);
-                }
-                of_seeds.truncate(seeds / 3);
-                [others, of_seeds].concat()
+                // One is left to whom promises are kept; in an open network it is the one that founds it.
+                let others = some_of(others, nodes.saturating_sub(1), seed);
+                [others, some_of(of_seeds, seeds / 3, seed)].concat()
             }
         };
         if let Some(stranger) = liars.iter().find(|liar| !fitting.contains(liar)) {
@@ -119,6 +116,16 @@ impl Liars {
         }
         Ok(liars)
     }
+}
+
+/// As many of these as there is room for. Which ones goes by the run's seed, so that over some runs all are.
+fn some_of(mut conducts: Vec<Conduct>, room: usize, seed: u64) -> Vec<Conduct> {
+    if conducts.len() > room {
+        let first = usize::try_from(seed % conducts.len() as u64).unwrap_or_default();
+        conducts.rotate_left(first);
+        conducts.truncate(room);
+    }
+    conducts
 }
 
 fn is_seed(conduct: Conduct) -> bool {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 
 use super::World;
+use crate::clock::Clock;
 use crate::fact::Fact;
 use crate::host::HostId;
 use crate::network::{EndState, Item};
@@ -183,6 +184,13 @@ impl World {
             self.tell(format!("{} has lost its disk", self.view().name(id)));
             self.observe(&Fact::DiskLost(id));
         }
+    }
+
+    /// A host's clocks change now, as `change` says. What its role waits for is due at another moment then, perhaps an
+    /// earlier one: a wake-up that was set by the old clocks would come late.
+    pub fn change_clock(&mut self, id: HostId, change: impl FnOnce(&mut Clock, Duration)) {
+        change(&mut self.hosts[id.0].clock, self.now);
+        self.arm(id);
     }
 
     /// A host reads so many bytes in a second from now on, or as many as come.

@@ -166,6 +166,19 @@ fn the_trace_is_written_where_it_is_wanted() {
     );
 }
 
+/// A disk that is full takes nothing, and says so only when it is written to.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_trace_that_could_not_be_written_to_its_end_is_an_error_after_the_report() {
+    let output = with(&["--trace=/dev/full"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(
+        text(&output.stderr),
+        "error: cannot write /dev/full: No space left on device (os error 28)\n"
+    );
+    assert_eq!(lines(&output).last(), Some(&"all promises held"));
+}
+
 #[test]
 fn unproven_signatures_are_not_passed_over_in_silence() {
     let output = with(&["--signatures", "unproven"]);

@@ -79,19 +79,21 @@ fn another_thread_makes_the_same_run() {
 }
 
 /// A run that once broke a promise: which network, how many seeds, the seed number, for how many seconds, whether with all
-/// faults. The code has changed since, so the same numbers lead to other events now; they are kept because it costs little,
-/// beside a test of what was wrong.
+/// faults. But for the last, each was seen to break it again with what mended it undone. Code that changes leads the same
+/// numbers to other events; who wants to know whether a run still sees what it is for undoes that, and looks for another
+/// number if it does not.
 const ONCE_BROKEN: &[(NetworkKind, usize, u64, u64, bool)] = &[
     // A member told its opinion to one who asked before it was on its disk.
     (NetworkKind::Open, 3, 1, 30, false),
     // A member that came back told an opinion of its earlier life in the new one before it was on its disk.
-    (NetworkKind::Open, 3, 2, 30, true),
-    // Peers kept the proof of an eviction by one report while seeds had settled on that by another.
-    (NetworkKind::Seeded, 3, 2, 30, true),
+    (NetworkKind::Open, 3, 29, 30, true),
+    // Peers kept the proof of an eviction by one report while seeds had settled on that by another, and never compared.
+    (NetworkKind::Seeded, 3, 29, 30, true),
     // A seed that had lost its disk was killed while it abstained, and voted when it was back.
-    (NetworkKind::Seeded, 5, 604, 50, true),
-    (NetworkKind::Seeded, 5, 625, 50, true),
-    // A request that was read late moved a candidate to a dead connection, and it was forgotten.
+    (NetworkKind::Seeded, 5, 39, 50, true),
+    (NetworkKind::Seeded, 5, 29, 50, true),
+    // A request that was read late moved a candidate to a dead connection, and it was forgotten. It takes more of a
+    // coincidence than a hundred other numbers have.
     (NetworkKind::Open, 3, 619, 50, true),
 ];
 

@@ -123,6 +123,25 @@ fn all_liars_are_one_of_each_that_fits_and_of_the_seeds_one_in_three() {
 }
 
 #[test]
+fn all_liars_are_as_many_as_have_room_and_the_command_that_is_printed_names_them() {
+    for (network, kinds) in [("seeded", 9), ("open", 3)] {
+        let mut seen = BTreeSet::new();
+        for (nodes, seed) in (1..=12).flat_map(|nodes| (0..9).map(move |seed| (nodes, seed))) {
+            let line = format!("--network {network} --nodes {nodes} --seed {seed} --liars all");
+            let all = options(&line);
+            let others = all.liars.len() - swarm::dishonest_seeds(&all.liars);
+            assert_eq!(others, kinds.min(nodes - 1), "{line}");
+            assert_eq!(options(&all.to_string()), all);
+            if nodes == 2 {
+                seen.insert(all.liars[0]);
+            }
+        }
+        // Who has room depends on the run, so that over some runs all have.
+        assert_eq!(seen.len(), kinds);
+    }
+}
+
+#[test]
 fn a_swarm_alternates_unless_told_otherwise_and_takes_its_base_from_a_date() {
     assert_eq!(swarm("--swarm 5").network, None);
     assert_eq!(swarm("--swarm 5 --network both").network, None);
