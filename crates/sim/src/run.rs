@@ -268,7 +268,7 @@ impl Run<'_> {
                 }
             }
             Cue::Leave(host) => {
-                if self.world.host(host).is_running() {
+                if self.world.host(host).is_running() && !self.is_all_there_is(host) {
                     self.world.ask(host, Request::Leave);
                 }
             }
@@ -277,6 +277,19 @@ impl Run<'_> {
             Cue::Strike(fault) => self.strike(fault),
             Cue::Remedy(remedy) => self.remedy(remedy),
         }
+    }
+
+    /// Whether an open network would end with this node: only one of all may found it.
+    fn is_all_there_is(&self, host: HostId) -> bool {
+        let is_founder = self.cast.nodes.first() == Some(&host);
+        let chain = self
+            .world
+            .host(host)
+            .process
+            .as_ref()
+            .and_then(|process| process.chain());
+        let members = chain.map_or(0, |chain| chain.membership().len());
+        self.options.network == NetworkKind::Open && is_founder && members < 2
     }
 
     /// A node dies for good, if the network can go on without it.

@@ -15,6 +15,8 @@ mod hostile;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod late_requests;
+#[cfg(test)]
 mod liveness;
 #[cfg(test)]
 mod net;

@@ -38,7 +38,7 @@ const SPINS_MAX: usize = 50;
 
 /// One thing that happens to a role.
 #[derive(Debug, Clone)]
-enum Input {
+pub(crate) enum Input {
     /// Somebody connects, and says a hello that fits.
     Arrive(NodeId, Purpose),
     /// Somebody connects, and says nothing yet.
@@ -65,7 +65,7 @@ enum Input {
 
 /// What happens in an open network only.
 #[derive(Debug, Clone)]
-enum Open {
+pub(crate) enum Open {
     /// A candidate comes and asks to be let in.
     Apply(NodeId),
     /// A bootstrap names a member, and may let this node found a network.
@@ -143,19 +143,19 @@ fn open_input() -> BoxedStrategy<Input> {
 }
 
 /// Drives a role as the runtime does, in virtual time.
-struct Driver<R> {
+pub(crate) struct Driver<R> {
     role: R,
     kind: RoleKind,
-    now: Now,
-    conns: Vec<(ConnId, NodeId)>,
-    dials: Vec<(DialId, Option<NodeId>, Purpose)>,
+    pub(crate) now: Now,
+    pub(crate) conns: Vec<(ConnId, NodeId)>,
+    pub(crate) dials: Vec<(DialId, Option<NodeId>, Purpose)>,
     writes: Vec<WriteId>,
     next: u64,
     has_ended: bool,
     nonce: u64,
     question: Option<Inquiry>,
-    record: Option<Record>,
-    admitted: Vec<NodeId>,
+    pub(crate) record: Option<Record>,
+    pub(crate) admitted: Vec<NodeId>,
     replies: usize,
     asked: usize,
     /// The open network, as the role last named it, and what it last asked there.
@@ -398,25 +398,48 @@ impl<R: Role> Driver<R> {
 
     /// A candidate comes and asks.
     fn apply(&mut self, who: NodeId) {
+        if let Some(conn) = self.knock(who) {
+            self.request(conn, who, self.now.unix_ms);
+        }
+    }
+
+    /// A candidate connects.
+    pub(crate) fn knock(&mut self, who: NodeId) -> Option<ConnId> {
         let conn = self.connect(None, who);
         self.drain();
         if !self.is_open(conn) {
-            return;
+            return None;
         }
         let greeting = open_hello(Purpose::Join, RoleKind::Member, NetworkId::NONE);
         self.role
             .handle_frame(conn, Frame::Hello(greeting), self.now);
         self.drain();
-        let at = self.now.unix_ms;
-        let endpoints = vec!["127.0.0.1:6000".to_owned()];
-        let record = Record::sign(&signer_of(who), self.open_network(), endpoints, 1, at, at);
-        let record = record.unwrap();
+        Some(conn)
+    }
+
+    /// A candidate's request of this time is read.
+    pub(crate) fn request(&mut self, conn: ConnId, who: NodeId, at: u64) {
+        let record = self.record_of(who, at);
         self.record = Some(record.clone());
         if self.is_open(conn) {
             let request = Message::Join(JoinMessage::Request(record));
             self.role
                 .handle_frame(conn, Frame::Message(request), self.now);
+            self.drain();
         }
+    }
+
+    pub(crate) fn record_of(&self, who: NodeId, at: u64) -> Record {
+        let endpoints = vec!["127.0.0.1:6000".to_owned()];
+        let record = Record::sign(&signer_of(who), self.open_network(), endpoints, 1, at, at);
+        record.unwrap()
+    }
+
+    /// A connection ends.
+    pub(crate) fn close(&mut self, conn: ConnId) {
+        self.conns.retain(|(other, _)| *other != conn);
+        self.role.handle_closed(conn, "it is gone", self.now);
+        self.drain();
     }
 
     /// The network that the role has named, or the one it could find.
@@ -468,7 +491,7 @@ impl<R: Role> Driver<R> {
         hello(purpose, role)
     }
 
-    fn step(&mut self, input: Input) {
+    pub(crate) fn step(&mut self, input: Input) {
         match input {
             Input::Arrive(who, purpose) => {
                 let conn = self.connect(None, who);
@@ -747,7 +770,7 @@ fn candidate(seed: u64) -> Driver<Member> {
     member(discovery, RestoredMember::default(), seed)
 }
 
-fn founder(seed: u64) -> Driver<Member> {
+pub(crate) fn founder(seed: u64) -> Driver<Member> {
     let mut driver = member(Discovery::by_founding(), RestoredMember::default(), seed);
     driver.step(Input::Written(true));
     driver.step(Input::Written(true));

@@ -99,6 +99,12 @@ impl Member {
             return;
         }
         let record = Arc::new(record);
+        // What a connection brings that is dead already may be read after what its successor brought.
+        let is_earlier =
+            |known: &Candidate| conn < known.conn && self.connections.get(known.conn).is_some();
+        if self.candidates.get(&from).is_some_and(is_earlier) {
+            return;
+        }
         let is_same = |candidate: &Candidate| candidate.record.hash() == record.hash();
         if let Some(candidate) = self
             .candidates
@@ -106,13 +112,7 @@ impl Member {
             .filter(|known| is_same(known))
         {
             // The same question on another connection, or again.
-            // What a connection brings that is dead already may be read after its successor's.
-            let is_alive = self.connections.get(candidate.conn).is_some();
-            candidate.conn = if is_alive {
-                candidate.conn.max(conn)
-            } else {
-                conn
-            };
+            candidate.conn = conn;
             if candidate.away_until.is_some()
                 && let Some(assembly) = &mut self.assembly
             {
