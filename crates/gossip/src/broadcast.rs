@@ -89,11 +89,35 @@ impl<P: Copy + Ord> Broadcast<P> {
         eager
     }
 
-    /// The neighbour pushed, or announced, what it need not be told of any more.
-    pub(crate) fn on_holder(&mut self, peer: &P, id: &MessageId) {
-        if let Some(link) = self.links.get_mut(peer) {
-            link.untold.retain(|untold| untold != id);
+    /// As [`push`](Self::push), for what begins here: where every link that could carry it is lazy, all
+    /// of them turn eager. What is announced only comes late, or never if this node goes now.
+    pub(crate) fn push_own(
+        &mut self,
+        id: MessageId,
+        holders: &BTreeSet<P>,
+        now: Instant,
+    ) -> Vec<P> {
+        let mut others = self
+            .links
+            .iter_mut()
+            .filter(|(peer, _)| !holders.contains(peer));
+        if others.all(|(_, link)| link.lazy_since.is_some()) {
+            let links = self.links.values_mut();
+            links.for_each(|link| link.lazy_since = None);
         }
+        self.push(id, holders, now)
+    }
+
+    /// The neighbour pushed, or announced, what it need not be told of any more.
+    pub(crate) fn on_holders(&mut self, peer: &P, ids: &BTreeSet<MessageId>) {
+        if let Some(link) = self.links.get_mut(peer).filter(|_| !ids.is_empty()) {
+            link.untold.retain(|untold| !ids.contains(untold));
+        }
+    }
+
+    pub(crate) fn is_eager(&self, peer: &P) -> bool {
+        let link = self.links.get(peer);
+        link.is_some_and(|link| link.lazy_since.is_none())
     }
 
     /// The neighbour was asked for a content, or asks for one.

@@ -21,7 +21,8 @@ pub struct Config {
     pub seen_max: usize,
     /// For how many origins a sequence window is kept, at some 600 bytes each. Over the limit the
     /// one that has been quiet for longest is forgotten, and with it the protection against replays
-    /// of what it once said: choose more than the network has members. Default 4096.
+    /// of what it once said, and its holes are told as gaps: choose more than the network has members.
+    /// Default 4096.
     pub origins_max: usize,
     /// How long a message may take after a later one of its origin came, before it is told to be
     /// missing; longer than it takes to ask several neighbours. Default 30 s.
@@ -46,7 +47,8 @@ pub struct Config {
     /// 4096.
     pub wanted_per_neighbor_max: usize,
     /// How long to wait for a content asked for, before asking another neighbour that has it.
-    /// Longer than a round trip; shorter asks twice for what is merely slow. Default 1 s.
+    /// Longer than a round trip; shorter asks twice for what is merely slow. One that goes on sending
+    /// duplicates is asked not to as often. Default 1 s.
     pub graft_timeout: Duration,
     /// How long ids are gathered before they are announced over links that are sent no broadcasts
     /// unasked. Longer makes fewer messages, and fewer needless copies where a broadcast takes longer

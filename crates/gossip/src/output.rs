@@ -65,7 +65,8 @@ pub struct CheckId(pub(crate) u64);
 /// The driver's answer to a [`Check`](Output::Check).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
-    /// Good and new: deliver it, and forward it to all neighbours except those known to hold it.
+    /// Good and new: deliver it, and forward it to the eager neighbours except those known to hold it, and announce
+    /// it to the lazy ones.
     Accept,
     /// Good but known to the driver already, as a proof can be whose id has been forgotten: mark it
     /// as seen, and neither deliver nor forward it.

@@ -2,7 +2,7 @@
 //! Plumtree.
 //!
 //! An id leaves this table when its content has been accepted, when nobody is left to ask, or after
-//! [`ASKS_MAX`] questions. A content that has merely arrived does not settle it: the copy may be a
+//! [`ASKS_MIN`] questions and one to each of its announcers. A content that has merely arrived does not settle it: the copy may be a
 //! bad one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,11 +11,8 @@ use std::time::{Duration, Instant};
 use crate::id::MessageId;
 use crate::peer::PeerId;
 
-/// How many announcers of one id are remembered.
-const HOLDERS_MAX: usize = 4;
-
-/// How often one id is asked for.
-const ASKS_MAX: u8 = 5;
+/// How often one id is asked for, where fewer have announced it; otherwise everybody is asked once.
+const ASKS_MIN: usize = 5;
 
 /// The ids we lack.
 #[derive(Debug)]
@@ -34,7 +31,7 @@ struct Want<P> {
     /// The next to ask is in front, unless it was the last asked: that one goes to the back first.
     holders: VecDeque<P>,
     asked: Option<P>,
-    asks: u8,
+    asks: usize,
     due: Due,
 }
 
@@ -82,10 +79,8 @@ impl<P: PeerId> Repair<P> {
             return Announcement::OverLimit;
         }
         if let Some(want) = self.wants.get_mut(&id) {
-            if want.holders.len() < HOLDERS_MAX {
-                want.holders.push_front(holder);
-                offered.insert(id);
-            }
+            want.holders.push_front(holder);
+            offered.insert(id);
             return Announcement::Noted;
         }
         offered.insert(id);
@@ -158,7 +153,7 @@ impl<P: PeerId> Repair<P> {
                 continue;
             };
             if !is_here(&id) {
-                if want.asks >= ASKS_MAX {
+                if want.asks >= ASKS_MIN.max(want.holders.len()) {
                     self.settle(&id);
                     continue;
                 }

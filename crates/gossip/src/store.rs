@@ -24,6 +24,8 @@ pub(crate) struct Stored<P> {
     pub(crate) raw: Bytes,
     /// How many links it had crossed on its way here; 0 for our own.
     pub(crate) hop_count: u16,
+    /// The neighbour that brought it; nobody for our own.
+    pub(crate) from: Option<P>,
     /// Who said it; nobody for a proof.
     pub(crate) origin: Option<P>,
 }

@@ -126,6 +126,13 @@ impl<P: PeerId> Unchecked<P> {
         Admission::Check(check)
     }
 
+    /// The neighbour that brought the first of the waiting copies.
+    pub(crate) fn bringer(&self, id: &MessageId) -> Option<P> {
+        let checks = self.copies(id);
+        let first = checks.filter_map(|check| self.waiting.get(&check)).next();
+        first.map(|waiting| waiting.from)
+    }
+
     /// Takes a content out; nothing if it is unknown, expired, or was dropped with another copy's
     /// acceptance.
     pub(crate) fn remove(&mut self, check: CheckId) -> Option<Waiting<P>> {

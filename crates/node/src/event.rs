@@ -233,8 +233,9 @@ pub enum Event {
     },
     /// A message of another member, delivered once.
     Message(Delivery),
-    /// Messages of another member that have not come, though later ones of it have: lost on the way, for so long that nobody
-    /// keeps them any more. What comes after this was told is delivered all the same.
+    /// Messages of another member that have not come, though later ones of it came half a minute ago or have left them behind:
+    /// lost on the way, or never sent. What comes after this was told is delivered all the same. Members of an open network
+    /// number their messages anew with every start of their process, and the life does not tell starts apart.
     Gap {
         /// Who wrote them.
         origin: Party,

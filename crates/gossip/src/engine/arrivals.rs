@@ -168,10 +168,19 @@ impl<P: PeerId> Gossip<P> {
         }
     }
 
+    /// A copy came of what is here. A link is needless only if another one brings the same: what was
+    /// told to all by somebody else, or was our own, came over no link before, and were it a reason,
+    /// a proof that everybody publishes at once would leave nobody an eager link.
     fn on_duplicate(&mut self, from: P, id: &MessageId, now: Instant) {
         self.counters.duplicates += 1;
-        self.broadcast.on_holder(&from, id);
-        if self.broadcast.on_duplicate(&from, now) {
+        self.broadcast.on_holders(&from, &BTreeSet::from([*id]));
+        let bringer = match self.store.get(id) {
+            Some(stored) => stored.from,
+            None => self.unchecked.bringer(id),
+        };
+        let is_needless =
+            bringer.is_some_and(|other| other != from && self.broadcast.is_eager(&other));
+        if is_needless && self.broadcast.on_duplicate(&from, now) {
             self.counters.prunes_sent += 1;
             self.send(vec![from], Message::Prune);
         }
@@ -210,6 +219,7 @@ impl<P: PeerId> Gossip<P> {
             Stored {
                 raw: raw.clone(),
                 hop_count,
+                from: Some(from),
                 origin,
             },
         );
@@ -237,9 +247,10 @@ impl<P: PeerId> Gossip<P> {
 
     fn on_ihave(&mut self, from: P, ids: &[MessageId], now: Instant) {
         let mut asks = Vec::new();
+        let mut known = BTreeSet::new();
         for id in ids {
             if self.seen.contains(id) {
-                self.broadcast.on_holder(&from, id);
+                known.insert(*id);
                 continue;
             }
             let wait = self.unchecked.contains_id(id);
@@ -247,6 +258,7 @@ impl<P: PeerId> Gossip<P> {
                 asks.push(*id);
             }
         }
+        self.broadcast.on_holders(&from, &known);
         self.graft(from, &asks);
     }
 

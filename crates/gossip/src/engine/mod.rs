@@ -57,7 +57,7 @@ pub use publishing::{Draft, Published};
 /// - No id that has been seen is waiting for a check.
 /// - Only accepted contents are stored, and only they move a sequence window.
 /// - Everything held is within [`Config`]; what grows with the number of links (wanted ids,
-///   heartbeats) is bounded for each link, and how many links there are is the driver's decision.
+///   ids to be announced, heartbeats) is bounded for each link, and how many links there are is the driver's decision.
 #[derive(Debug)]
 pub struct Gossip<P> {
     me: P,
@@ -206,7 +206,8 @@ impl<P: PeerId> Gossip<P> {
     /// An origin will not be heard again, for instance because it has been evicted: its window
     /// goes, and its stored contents are no longer offered for repair.
     ///
-    /// From now on only the message list and the driver's own check keep out what it once said.
+    /// From now on only the message list and the driver's own check keep out what it once said; and
+    /// should it be heard again, numbers that came before this may be told as a [`Gap`].
     pub fn forget_origin(&mut self, origin: &P) {
         self.origins.forget(origin);
         self.store.forget_origin(origin);

@@ -157,11 +157,12 @@ impl<P: PeerId> Gossip<P> {
             Stored {
                 raw: raw.clone(),
                 hop_count: 0,
+                from: None,
                 origin: content.origin(),
             },
         );
         self.counters.published += 1;
-        let to = self.broadcast.push(id, &holders, now);
+        let to = self.broadcast.push_own(id, &holders, now);
         let neighbors = to.len();
         self.send(
             to,

@@ -1,12 +1,14 @@
 //! What a neighbour lacks, it gets.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use quorate_gossip::{Config, IDS_PER_MESSAGE_MAX, Message, MessageId, Output, Verdict};
 
 use crate::support::network::Network;
 use crate::support::{
-    ANN, BOB, CAT, ZOE, accept, bulk, drain, engine, forwarded_to, grafts, ms, offer, pass, said,
-    signed, start,
+    ANN, BOB, CAT, Id, ZOE, accept, bulk, drain, engine, forwarded_to, grafts, ms, offer, pass,
+    said, signed, start,
 };
 
 #[test]
@@ -252,4 +254,30 @@ fn a_bad_copy_under_check_does_not_hide_where_the_good_one_is() {
         now + timeout * 4,
     );
     assert_eq!(grafts(&outputs), [(BOB, vec![good.id()])]);
+}
+
+#[test]
+fn whoever_has_announced_it_is_asked_once_before_anybody_is_asked_twice() {
+    let now = start();
+    let liars: Vec<Id> = (0..6).map(|number| [b'0' + number]).collect();
+    let all: Vec<Id> = liars.iter().copied().chain([BOB]).collect();
+    let mut engine = engine(Config::default(), &all, now);
+    let content = bulk(ZOE, 1, 10);
+    let ids = vec![content.id()];
+    for liar in liars {
+        let ids = ids.clone();
+        engine
+            .handle_message(liar, Message::IHave { ids }, now)
+            .unwrap();
+    }
+    let later = now + ms(300);
+    engine
+        .handle_message(BOB, Message::IHave { ids }, later)
+        .unwrap();
+    let first = grafts(&drain(&mut engine)).into_iter();
+    let rest = grafts(&pass(&mut engine, &all, later, later + ms(60_000)));
+    let asked: Vec<Id> = first.chain(rest).map(|(peer, _)| peer).collect();
+    assert_eq!(asked.len(), all.len());
+    assert_eq!(asked.iter().collect::<BTreeSet<_>>().len(), all.len());
+    assert_eq!(engine.usage().wanted, 0);
 }

@@ -7,7 +7,7 @@ use quorate_gossip::{Config, Message, Output, Verdict};
 
 use crate::support::network::Network;
 use crate::support::{
-    ANN, BOB, CAT, Engine, Id, ZOE, accept, announcements, bulk, drain, engine, forwarded_to,
+    ANN, BOB, CAT, Engine, Id, ME, ZOE, accept, announcements, bulk, drain, engine, forwarded_to,
     gossip, grafts, ms, pass, prunes, start,
 };
 
@@ -173,6 +173,72 @@ fn a_broken_tree_is_mended_within_the_delay_of_announcements() {
     }
 }
 
+#[test]
+fn what_everybody_publishes_at_once_leaves_the_tree_as_it_is() {
+    for seed in 0..5 {
+        let mut network = grid(seed, &Config::default());
+        for _ in 0..5 {
+            network.broadcast(0, Bytes::from_static(b"warm"));
+            network.run(ms(2_000));
+        }
+        let before = eager(&network);
+        network.all_publish(b"proof");
+        network.run(ms(2_000));
+        assert_eq!(eager(&network), before);
+    }
+}
+
+#[test]
+fn whoever_is_linked_has_somebody_to_say_something_to_however_many_speak_at_once() {
+    for apart in [0, 1, 5, 50] {
+        for seed in 0..10 {
+            let mut network = grid(seed, &Config::default());
+            network.run(ms(1_000));
+            let mut published = Vec::new();
+            for node in 0..NODES as u8 {
+                let said = network.broadcast(node, Bytes::from_static(b"all"));
+                assert!(said.neighbors > 0, "{node} speaks to nobody");
+                published.push((node, said.id));
+                network.run(ms(apart));
+            }
+            network.run(ms(5_000));
+            network.assert_delivered_exactly_once(&published);
+        }
+    }
+}
+
+#[test]
+fn our_own_of_an_earlier_process_costs_no_link() {
+    let now = start();
+    let mut engine = engine(Config::default(), &[ANN, BOB], now);
+    for (neighbor, sequence) in [(ANN, 100), (BOB, 101)] {
+        let own = bulk(ME, sequence, 10);
+        let ids = vec![own.id()];
+        engine
+            .handle_message(neighbor, Message::IHave { ids }, now)
+            .unwrap();
+        engine
+            .handle_message(neighbor, gossip(&own, 1), now)
+            .unwrap();
+        assert!(prunes(&drain(&mut engine)).is_empty());
+    }
+    assert_eq!(engine.usage().eager, 2);
+}
+
+#[test]
+fn the_only_link_that_brings_something_stays_eager_though_it_brings_it_twice() {
+    let now = start();
+    let mut engine = engine(Config::default(), &[ANN, BOB], now);
+    let content = bulk(ZOE, 1, 10);
+    // Slow: asked for again, and sent twice.
+    assert!(accept(&mut engine, ANN, &content, now));
+    engine
+        .handle_message(ANN, gossip(&content, 1), now + ms(500))
+        .unwrap();
+    assert!(prunes(&drain(&mut engine)).is_empty());
+    assert_eq!(engine.usage().eager, 2);
+}
+
 const NODES: u64 = 24;
 
 /// Every node linked to four others.
@@ -183,6 +249,11 @@ fn grid(seed: u64, config: &Config) -> Network {
         network.link(node, (node + 5) % NODES as u8);
     }
     network
+}
+
+fn eager(network: &Network) -> usize {
+    let engines = network.engines.values();
+    engines.map(|engine| engine.usage().eager).sum()
 }
 
 fn copies(network: &Network) -> u64 {

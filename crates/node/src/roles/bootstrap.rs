@@ -2,7 +2,8 @@
 //!
 //! Nodes register for a lease and renew it. Registration is atomic: of several nodes that find no network, one at a time may
 //! found it, until it says that it has, gives up, or its lease runs out. A bootstrap that has just been started does not
-//! let anybody found a network before the members of one that exists have had time to come back to it.
+//! let anybody found a network before the members of one that exists have had time to come back to it; nor does one that
+//! stood still.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -23,8 +24,12 @@ use crate::protocol::{
 /// How many nodes are kept; more are told who is there, and not kept.
 const LEASES_MAX: usize = 4096;
 
-/// How long after its start a bootstrap lets nobody found a network. Members dial a lost bootstrap about every second.
+/// How long after its start, or after it stood still, a bootstrap lets nobody found a network. Members dial a lost bootstrap
+/// about every second.
 const SETTLING: Duration = Duration::from_millis(1500);
+
+/// So much later than it asked for, a bootstrap itself stood still: leases ran out that nobody could renew.
+const LATE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Lease {
@@ -42,6 +47,8 @@ pub struct Bootstrap {
     /// Who alone may found a network, until when.
     founder: Option<(NodeId, Instant)>,
     settled_at: Instant,
+    /// When the last input came.
+    last: Instant,
     out: Outbox,
 }
 
@@ -55,8 +62,20 @@ impl Bootstrap {
             leases: BTreeMap::new(),
             founder: None,
             settled_at: now.instant + SETTLING,
+            last: now.instant,
             out: Outbox::default(),
         }
+    }
+
+    /// Every input but the end of a connection passes here first, to find out whether the process stood still before it.
+    fn note_time(&mut self, now: Now) {
+        if let Some(due) = self.poll_timeout() {
+            let late = now.instant.saturating_duration_since(due.max(self.last));
+            if late > LATE {
+                self.settled_at = now.instant + SETTLING;
+            }
+        }
+        self.last = self.last.max(now.instant);
     }
 
     fn register(
@@ -162,6 +181,7 @@ impl Role for Bootstrap {
         address: &str,
         now: Now,
     ) {
+        self.note_time(now);
         self.connections
             .handle_connected(conn, dial, remote, address, now, &mut self.out);
         self.connections.note_due();
@@ -174,6 +194,7 @@ impl Role for Bootstrap {
     fn handle_pinged(&mut self, _dial: DialId, _answers: bool, _now: Now) {}
 
     fn handle_frame(&mut self, conn: ConnId, frame: Frame, now: Now) {
+        self.note_time(now);
         match frame {
             Frame::Hello(hello) => {
                 let _ready = self
@@ -248,6 +269,7 @@ impl Role for Bootstrap {
     }
 
     fn handle_timeout(&mut self, now: Now) {
+        self.note_time(now);
         // Leases are their own life sign; what is silent is closed.
         let _lost = self.connections.handle_timeout(now, &mut self.out);
         self.expire(now.instant);
@@ -349,6 +371,20 @@ mod tests {
     #[test]
     fn members_that_come_back_are_waited_for_after_a_restart() {
         let mut desk = Desk::open();
+        assert_eq!(desk.register(2, None, true), (vec![], false, true));
+        desk.register(1, Some(7), false);
+        desk.now = desk.now.after(SETTLING);
+        let known = (vec![NodeId::from(1)], false, false);
+        assert_eq!(desk.register(2, None, true), known);
+    }
+
+    #[test]
+    fn members_are_waited_for_after_the_bootstrap_stood_still() {
+        let mut desk = Desk::settled();
+        desk.register(1, Some(7), false);
+        // Its lease runs out while nobody can renew it.
+        desk.now = desk.now.after(Options::default().lease * 2);
+        desk.bootstrap.handle_timeout(desk.now);
         assert_eq!(desk.register(2, None, true), (vec![], false, true));
         desk.register(1, Some(7), false);
         desk.now = desk.now.after(SETTLING);

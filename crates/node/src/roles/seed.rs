@@ -40,6 +40,9 @@ pub const ABSTAIN: Duration = Duration::from_secs(60);
 const NEWS_APART: Duration = Duration::from_millis(100);
 const NEWS_APART_PER_MEMBER: Duration = Duration::from_millis(1);
 
+/// And at most this: a newcomer's messages wait at its readers for 5 s until they have heard of it.
+const NEWS_APART_MAX: Duration = Duration::from_secs(2);
+
 /// How often rosters are compared with the other seeds, beside when a link comes up.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
 

@@ -449,7 +449,10 @@ impl Suspicions {
 
     fn ask(&mut self, conn: ConnId, errand: Errand, with: &mut Surroundings<'_>) {
         let Some(Stage::Inquiring {
-            question, asked, ..
+            question,
+            asked,
+            inquiry,
+            ..
         }) = self
             .cases
             .get_mut(&errand.suspect)
@@ -461,7 +464,11 @@ impl Suspicions {
         let Some(suspect) = proof_of(errand.suspect) else {
             return;
         };
-        // A connection that was dialled for an earlier inquiry may be ready after this one has asked on another.
+        // A connection that was dialled for an earlier inquiry may be ready after this one has asked on another, or for
+        // somebody whose turn has not come in this one.
+        if !inquiry.panel().contains(&errand.panelist) {
+            return;
+        }
         let Entry::Vacant(unasked) = asked.entry(errand.panelist) else {
             return;
         };

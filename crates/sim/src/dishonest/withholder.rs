@@ -28,9 +28,9 @@ impl Deviation for Withholder {
                         Ok(Content::Application { origin, .. }) if own(origin)
                     )
                 }
-                // Who is told that something is there asks for it.
-                Gossip::IHave { .. } => true,
-                Gossip::Graft { .. }
+                // It announces what it does not send: who asks it for that waits in vain.
+                Gossip::IHave { .. }
+                | Gossip::Graft { .. }
                 | Gossip::Ping { .. }
                 | Gossip::Pong { .. }
                 | Gossip::Prune => false,

@@ -97,6 +97,18 @@ impl Network {
         })
     }
 
+    /// Everybody learns of a proof elsewhere, and publishes it.
+    pub(crate) fn all_publish(&mut self, body: &'static [u8]) {
+        let nodes: Vec<Id> = self.engines.keys().copied().collect();
+        for node in nodes {
+            self.with(node, |engine, now| {
+                engine
+                    .publish_proof(1, Bytes::from_static(body), now)
+                    .unwrap();
+            });
+        }
+    }
+
     pub(crate) fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
         for step in 0.. {

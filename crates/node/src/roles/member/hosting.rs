@@ -100,19 +100,19 @@ impl Member {
         }
         let record = Arc::new(record);
         // What a connection brings that is dead already may be read after what its successor brought.
-        let is_earlier =
+        let is_late =
             |known: &Candidate| conn < known.conn && self.connections.get(known.conn).is_some();
-        if self.candidates.get(&from).is_some_and(is_earlier) {
-            return;
-        }
+        let is_late = self.candidates.get(&from).is_some_and(is_late);
         let is_same = |candidate: &Candidate| candidate.record.hash() == record.hash();
         if let Some(candidate) = self
             .candidates
             .get_mut(&from)
             .filter(|known| is_same(known))
         {
-            // The same question on another connection, or again.
-            candidate.conn = conn;
+            // The same question on another connection, or again: it is answered again.
+            if !is_late {
+                candidate.conn = conn;
+            }
             if candidate.away_until.is_some()
                 && let Some(assembly) = &mut self.assembly
             {
@@ -129,6 +129,9 @@ impl Member {
             {
                 self.tell_opinion_to(from, &record);
             }
+            return;
+        }
+        if is_late {
             return;
         }
         self.candidate_is_gone(&from, now);
@@ -383,8 +386,19 @@ impl Member {
         }
     }
 
-    /// A candidate is in: there is nothing more to ask.
-    pub(super) fn candidate_is_in(&mut self, node: &NodeId) {
-        self.candidates.remove(node);
+    /// A candidate is in by this record: there is nothing more to ask. A node that asks in a later life already, while this
+    /// member catches up with what became of an earlier one, is told to ask again.
+    pub(super) fn candidate_is_in(&mut self, record: &Record, now: Now) {
+        let is_later = |known: &Candidate| known.record.incarnation > record.incarnation;
+        match self.candidates.get(&record.node) {
+            Some(candidate) if is_later(candidate) => {
+                let conn = candidate.conn;
+                self.refuse_guest(conn, "an earlier life of it is being told of".to_owned());
+                self.candidate_is_gone(&record.node, now);
+            }
+            _ => {
+                self.candidates.remove(&record.node);
+            }
+        }
     }
 }

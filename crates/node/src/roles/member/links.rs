@@ -311,7 +311,7 @@ impl Member {
         match &link.change {
             Change::Admit { record, .. } => {
                 let node = record.node;
-                self.candidate_is_in(&node);
+                self.candidate_is_in(record, now);
                 self.overlay.insert_member(node);
                 self.wishes_changed = true;
                 if self.me > node {

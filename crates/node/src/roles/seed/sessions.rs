@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quorate_consensus::{NodeId, Now, Proof, ProposeError, Record, Standing};
 
-use super::{NEWS_APART, NEWS_APART_PER_MEMBER, Seed};
+use super::{NEWS_APART, NEWS_APART_MAX, NEWS_APART_PER_MEMBER, Seed};
 use crate::event::{Event, Party, Way};
 use crate::protocol::{Goodbye, LIST_MAX, Message, Purpose, Refusal, RosterMessage};
 use crate::roles::connections::{Conn, Ready};
@@ -201,7 +201,10 @@ impl Seed {
             return;
         }
         let members = u32::try_from(self.council.roster().member_count()).unwrap_or(u32::MAX);
-        self.news_at = now.instant + NEWS_APART.max(NEWS_APART_PER_MEMBER.saturating_mul(members));
+        self.news_at = now.instant
+            + NEWS_APART_PER_MEMBER
+                .saturating_mul(members)
+                .clamp(NEWS_APART, NEWS_APART_MAX);
         let news = std::mem::take(&mut self.news);
         self.tell_members(&news);
     }
