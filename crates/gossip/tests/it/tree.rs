@@ -122,6 +122,11 @@ fn announcements_of_one_delay_come_together_and_only_of_what_is_stored_still() {
     let outputs = pass(&mut engine, &[ANN, BOB], now, now + delay);
     let last = contents[6..].iter().map(|content| content.id()).collect();
     assert_eq!(announcements(&outputs), [(BOB, last)]);
+    let now = now + delay;
+    assert!(accept(&mut engine, ANN, &bulk(ZOE, 10, 10), now));
+    engine.forget_origin(&ZOE);
+    let outputs = pass(&mut engine, &[ANN, BOB], now, now + delay);
+    assert!(announcements(&outputs).is_empty());
 }
 
 #[test]
