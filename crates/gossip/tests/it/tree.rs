@@ -130,6 +130,25 @@ fn announcements_of_one_delay_come_together_and_only_of_what_is_stored_still() {
 }
 
 #[test]
+fn what_a_neighbor_announces_meanwhile_is_not_announced_to_it() {
+    let now = start();
+    let delay = Config::default().announce_delay;
+    let mut engine = engine(Config::default(), &[ANN, BOB], now);
+    engine.handle_message(BOB, Message::Prune, now).unwrap();
+    let contents = [0, 1].map(|sequence| bulk(ZOE, sequence, 10));
+    for content in &contents {
+        assert!(accept(&mut engine, ANN, content, now));
+    }
+    let ids = vec![contents[0].id()];
+    engine
+        .handle_message(BOB, Message::IHave { ids }, now)
+        .unwrap();
+    let outputs = pass(&mut engine, &[ANN, BOB], now, now + delay);
+    let rest = vec![contents[1].id()];
+    assert_eq!(announcements(&outputs), [(BOB, rest)]);
+}
+
+#[test]
 fn once_the_tree_has_formed_each_node_is_sent_a_broadcast_about_once() {
     // Latencies are drawn anew for every message, so the tree is never the quickest for the next one;
     // announcements come after even the slowest path.
