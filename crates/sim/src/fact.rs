@@ -130,6 +130,8 @@ pub struct Truth {
     pub gone: BTreeSet<HostId>,
     /// How many nodes lie in a way that may fork an open network.
     pub equivocators: usize,
+    /// Somebody honest was shown two decisions of one epoch.
+    pub fork_told: bool,
     /// Candidates that somebody denies, and who stay out.
     pub unwanted: BTreeSet<HostId>,
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use quorate_consensus::succession::Evidence;
 use quorate_consensus::{Now, Proof, Scheme, Signer};
 use quorate_node::Event;
 use quorate_node::protocol::FRAME_LEN_MAX;
@@ -111,6 +112,7 @@ impl World {
                 scheme,
                 by_id: BTreeMap::new(),
                 equivocators: 0,
+                fork_told: false,
                 gone: BTreeSet::new(),
                 unwanted: BTreeSet::new(),
             },
@@ -368,6 +370,12 @@ impl World {
     }
 
     fn told(&mut self, host: HostId, event: Event) {
+        if let Event::Contradiction(evidence) = &event
+            && matches!(**evidence, Evidence::Fork { .. })
+            && self.host(host).is_honest()
+        {
+            self.truth.fork_told = true;
+        }
         self.observe(&Fact::Told {
             host,
             event: &event,

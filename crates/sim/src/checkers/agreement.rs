@@ -81,13 +81,17 @@ fn difference(view: View<'_>, a: (HostId, &Roster), b: (HostId, &Roster)) -> Str
     }
 }
 
-/// Whether somebody has forked an open network, and somebody honest is halted by the evidence.
+/// Whether somebody has forked an open network, and somebody is halted by the evidence: an honest member, or a liar that
+/// would take part otherwise, which cannot be seen.
 pub(super) fn is_forked(view: View<'_>) -> bool {
     let is_halted = |host: &Host| {
         let assembly = host.process.as_ref().and_then(Process::assembly);
         assembly.is_some_and(|assembly| assembly.fork().is_some())
     };
-    view.truth.equivocators > 0 && view.hosts.iter().any(is_halted)
+    let is_liar = |host: &Host| host.is_running() && !host.is_honest();
+    view.truth.equivocators > 0
+        && (view.hosts.iter().any(is_halted)
+            || (view.truth.fork_told && view.hosts.iter().any(is_liar)))
 }
 
 fn heads(view: View<'_>) -> Result<(), String> {

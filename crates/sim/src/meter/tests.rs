@@ -61,6 +61,7 @@ impl Stage {
                 scheme: Arc::new(Unproven),
                 by_id,
                 equivocators: 0,
+                fork_told: false,
                 gone: BTreeSet::new(),
                 unwanted: BTreeSet::new(),
             },
