@@ -38,7 +38,7 @@ const SPINS_MAX: usize = 50;
 
 /// One thing that happens to a role.
 #[derive(Debug, Clone)]
-pub(crate) enum Input {
+enum Input {
     /// Somebody connects, and says a hello that fits.
     Arrive(NodeId, Purpose),
     /// Somebody connects, and says nothing yet.
@@ -65,7 +65,7 @@ pub(crate) enum Input {
 
 /// What happens in an open network only.
 #[derive(Debug, Clone)]
-pub(crate) enum Open {
+enum Open {
     /// A candidate comes and asks to be let in.
     Apply(NodeId),
     /// A bootstrap names a member, and may let this node found a network.
@@ -147,8 +147,8 @@ pub(crate) struct Driver<R> {
     role: R,
     kind: RoleKind,
     pub(crate) now: Now,
-    pub(crate) conns: Vec<(ConnId, NodeId)>,
-    pub(crate) dials: Vec<(DialId, Option<NodeId>, Purpose)>,
+    conns: Vec<(ConnId, NodeId)>,
+    dials: Vec<(DialId, Option<NodeId>, Purpose)>,
     writes: Vec<WriteId>,
     next: u64,
     has_ended: bool,
@@ -156,6 +156,8 @@ pub(crate) struct Driver<R> {
     question: Option<Inquiry>,
     pub(crate) record: Option<Record>,
     pub(crate) admitted: Vec<NodeId>,
+    /// Where a candidate was told to ask again.
+    pub(crate) refused: Vec<ConnId>,
     replies: usize,
     asked: usize,
     /// The open network, as the role last named it, and what it last asked there.
@@ -180,6 +182,7 @@ impl<R: Role> Driver<R> {
             question: None,
             record: None,
             admitted: Vec::new(),
+            refused: Vec::new(),
             replies: 0,
             asked: 0,
             network: NetworkId::NONE,
@@ -208,6 +211,9 @@ impl<R: Role> Driver<R> {
                 }
                 Output::Send { to, frame } => {
                     assert!(!to.is_empty());
+                    if let Frame::Message(Message::Join(JoinMessage::Refused(_))) = &frame {
+                        self.refused.extend(to.iter().copied());
+                    }
                     self.note(&frame);
                 }
                 Output::Close(conn) => {
@@ -399,7 +405,7 @@ impl<R: Role> Driver<R> {
     /// A candidate comes and asks.
     fn apply(&mut self, who: NodeId) {
         if let Some(conn) = self.knock(who) {
-            self.request(conn, who, self.now.unix_ms);
+            self.request(conn, who, 1, self.now.unix_ms);
         }
     }
 
@@ -417,9 +423,9 @@ impl<R: Role> Driver<R> {
         Some(conn)
     }
 
-    /// A candidate's request of this time is read.
-    pub(crate) fn request(&mut self, conn: ConnId, who: NodeId, at: u64) {
-        let record = self.record_of(who, at);
+    /// A candidate's request of this life and time is read.
+    pub(crate) fn request(&mut self, conn: ConnId, who: NodeId, life: u64, at: u64) {
+        let record = self.record_of(who, life, at);
         self.record = Some(record.clone());
         if self.is_open(conn) {
             let request = Message::Join(JoinMessage::Request(record));
@@ -429,10 +435,32 @@ impl<R: Role> Driver<R> {
         }
     }
 
-    pub(crate) fn record_of(&self, who: NodeId, at: u64) -> Record {
+    /// A member of the same network links, and brings decisions.
+    pub(crate) fn learn(&mut self, from: NodeId, links: Vec<Arc<succession::Link>>) {
+        self.step(Input::Arrive(from, Purpose::Link));
+        let message = Message::Assembly(assembly::Message::Links(links));
+        self.say(self.conns.len() - 1, Frame::Message(message));
+        self.drain();
+        for _ in 0..8 {
+            self.step(Input::Written(true));
+        }
+    }
+
+    /// The candidate answers the last probe, and whatever follows takes its course.
+    pub(crate) fn let_in(&mut self) {
+        assert!(!self.dials.is_empty(), "no probe of the candidate");
+        self.step(Input::Answer(self.dials.len() - 1, None, true));
+        self.step(Input::Echo(self.conns.len() - 1));
+        for _ in 0..8 {
+            self.step(Input::Written(true));
+            self.step(Input::Wait(1000));
+        }
+    }
+
+    pub(crate) fn record_of(&self, who: NodeId, life: u64, at: u64) -> Record {
         let endpoints = vec!["127.0.0.1:6000".to_owned()];
-        let record = Record::sign(&signer_of(who), self.open_network(), endpoints, 1, at, at);
-        record.unwrap()
+        let network = self.open_network();
+        Record::sign(&signer_of(who), network, endpoints, life, at, at).unwrap()
     }
 
     /// A connection ends.
@@ -491,7 +519,7 @@ impl<R: Role> Driver<R> {
         hello(purpose, role)
     }
 
-    pub(crate) fn step(&mut self, input: Input) {
+    fn step(&mut self, input: Input) {
         match input {
             Input::Arrive(who, purpose) => {
                 let conn = self.connect(None, who);
@@ -778,7 +806,7 @@ pub(crate) fn founder(seed: u64) -> Driver<Member> {
 }
 
 /// Node 5 of 4, 5 and 6.
-fn one_of_three(seed: u64) -> Driver<Member> {
+pub(crate) fn one_of_three(seed: u64) -> Driver<Member> {
     let chain: Chain = open_chain(3);
     let restored = RestoredMember {
         founding: Some((**chain.founding()).clone()),
@@ -824,15 +852,7 @@ fn the_inputs_below_can_make_a_member_let_others_in() {
     let mut driver = founder(1);
     assert!(driver.role.assembly().is_some());
     driver.step(Input::Open(0, Open::Apply(NodeId::from(6))));
-    assert!(!driver.dials.is_empty(), "no probe of the candidate");
-    let dials = driver.dials.len();
-    driver.step(Input::Answer(dials - 1, None, true));
-    let conns = driver.conns.len();
-    driver.step(Input::Echo(conns - 1));
-    for _ in 0..8 {
-        driver.step(Input::Written(true));
-        driver.step(Input::Wait(1000));
-    }
+    driver.let_in();
     assert_eq!(driver.admitted, [NodeId::from(6)]);
     // One of three takes part in ballots.
     let mut driver = one_of_three(1);
