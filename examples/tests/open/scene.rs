@@ -404,9 +404,10 @@ impl Scene {
         assert_eq!(status.code(), Some(code), "{:?}", self.text(who));
         let what = format!("an error of {program} {options:?}");
         let errors = || {
-            let text = self.text(who);
-            let all: Vec<String> = text
-                .into_iter()
+            // Whole lines: the program has ended, and what it wrote is still being read.
+            let shown = self.processes[who.0].shown.lock().unwrap();
+            let lines = shown.lines.iter().map(|line| line.text.clone());
+            let all: Vec<String> = lines
                 .filter(|line| !line.starts_with("My peer is running"))
                 .collect();
             (!all.is_empty()).then_some(all)
