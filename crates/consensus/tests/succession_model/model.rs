@@ -9,9 +9,9 @@ use stateright::{Model, Property};
 
 use crate::bounds::{Bounds, Weakness};
 use crate::cast::{ALL, id};
-use crate::held::Held;
+use crate::held::{Held, HeldSet};
 use crate::node::{Input, Node, Turn, Turning};
-use crate::wire::{Acceptance, Content, Envelope, HeldSet, Wire};
+use crate::wire::{Acceptance, Content, Envelope, Wire};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct State {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quorate_consensus::Record;
 use quorate_consensus::succession::{Accepted, Link, Message};
 
-use crate::held::Held;
+use crate::held::HeldSet;
 
 /// Something for one node to take.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -69,48 +69,7 @@ impl Envelope {
     }
 }
 
-/// A set of held values, in an order that is the same in every run.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct HeldSet<T: 'static>(Vec<Held<T>>);
-
 pub(crate) type Wire = HeldSet<Envelope>;
-
-impl<T> HeldSet<T> {
-    pub(crate) const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Held<T>> {
-        self.0.iter().copied()
-    }
-
-    /// Returns whether it is new.
-    pub(crate) fn insert(&mut self, value: Held<T>) -> bool {
-        match self.search(value) {
-            Ok(_) => false,
-            Err(at) => {
-                self.0.insert(at, value);
-                true
-            }
-        }
-    }
-
-    pub(crate) fn contains(&self, value: Held<T>) -> bool {
-        self.search(value).is_ok()
-    }
-
-    fn search(&self, value: Held<T>) -> Result<usize, usize> {
-        let key = value.hash_of_value();
-        self.0
-            .binary_search_by_key(&key, |held| held.hash_of_value())
-    }
-}
-
-impl<T> Clone for HeldSet<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
 
 impl Wire {
     /// Forgets what is about epochs that its addressee has left behind.
