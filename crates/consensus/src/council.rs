@@ -230,10 +230,12 @@ impl Council {
     /// When it does not verify, or contradicts the voter's first vote (which is also output as
     /// [`Output::Equivocated`]).
     pub fn handle_vote(&mut self, vote: Vote) -> Result<(), VoteError> {
-        let vote = vote.verify(&self.electorate, &*self.scheme)?;
-        if self.matters.contains_key(&vote.vote().proposal) {
+        if let Some(matter) = self.matters.get_mut(&vote.proposal) {
+            let statement = matter.statement(&vote, &self.electorate);
+            let vote = vote.verify_as(&self.electorate, &*self.scheme, &statement)?;
             return self.count(vote);
         }
+        let vote = vote.verify(&self.electorate, &*self.scheme)?;
         if self.has_ended(&vote.vote().proposal) || self.early.contains(&vote) {
             return Ok(());
         }

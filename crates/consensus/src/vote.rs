@@ -157,14 +157,29 @@ impl Vote {
         electorate: &Electorate,
         scheme: &dyn Scheme,
     ) -> Result<VerifiedVote, VoteError> {
+        let statement = self.statement(electorate);
+        self.verify_as(electorate, scheme, &statement)
+    }
+
+    /// What its voter signs.
+    pub(crate) fn statement(&self, electorate: &Electorate) -> Digest {
+        statement(of(electorate), &self.proposal, self.choice)
+    }
+
+    /// As [`verify`](Self::verify), given its [`statement`](Self::statement), which all votes for one choice share.
+    pub(crate) fn verify_as(
+        self,
+        electorate: &Electorate,
+        scheme: &dyn Scheme,
+        statement: &Digest,
+    ) -> Result<VerifiedVote, VoteError> {
         if self.reason.len() > REASON_LEN_MAX {
             return Err(VoteError::ReasonTooLong(self.reason.len()));
         }
         if !electorate.contains(&self.voter) {
             return Err(VoteError::NotAVoter(self.voter));
         }
-        let statement = statement(of(electorate), &self.proposal, self.choice);
-        if scheme.verify(&self.voter, &statement, &self.signature) {
+        if scheme.verify(&self.voter, statement, &self.signature) {
             Ok(VerifiedVote(self))
         } else {
             Err(VoteError::Signature(self.voter))

@@ -55,29 +55,30 @@ impl Council {
         }
         let proposal = matter.proposal.clone();
         let outcome = matter.tally.outcome(&self.electorate);
-        let certificate = matter.tally.certificate(&proposal, &self.electorate);
         let (was_carried, was_announced) = (matter.carried, matter.announced);
         // A proof from elsewhere may have carried it before this tally does.
         matter.carried |= outcome == Outcome::Carried;
         let choice = vote.vote().choice;
+        // Later yes votes widen the certificate of a standing for readers who know other voters; a motion's is told once,
+        // and later noes change nothing.
+        let is_motion = matches!(*proposal, Proposal::Motion(_));
+        let adds = !was_carried || (choice == Choice::Yes && !is_motion);
+        let certificate = (outcome == Outcome::Carried && adds)
+            .then(|| matter.tally.certificate(&proposal, &self.electorate))
+            .flatten();
         self.outputs.push_back(Output::Counted {
             proposal: proposal.clone(),
             vote: vote.into_vote(),
         });
         match (outcome, certificate) {
-            // Later yes votes widen the certificate for readers who know other voters; later noes change nothing.
-            (Outcome::Carried, Some(certificate)) if !was_carried || choice == Choice::Yes => {
-                match Proof::of(certificate.clone()).map(Arc::new) {
-                    Some(proof) => {
-                        if let Some(proof) = VerifiedProof::own(proof) {
-                            self.persist_proof(proof);
-                        }
-                    }
-                    None if !was_carried => {
-                        matter.announced = true;
-                        self.decided(proposal, Decision::Carried(Box::new(certificate)));
-                    }
-                    None => {}
+            (Outcome::Carried, Some(certificate)) if is_motion => {
+                matter.announced = true;
+                self.decided(proposal, Decision::Carried(Box::new(certificate)));
+            }
+            (Outcome::Carried, Some(certificate)) => {
+                let proof = Proof::of(certificate).map(Arc::new);
+                if let Some(proof) = proof.and_then(VerifiedProof::own) {
+                    self.persist_proof(proof);
                 }
             }
             (Outcome::Defeated, _) if !was_announced => {

@@ -8,10 +8,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Config;
 use crate::electorate::Electorate;
-use crate::id::ProposalId;
+use crate::id::{Digest, ProposalId};
 use crate::proposal::Proposal;
 use crate::tally::Tally;
-use crate::vote::Vote;
+use crate::vote::{Choice, Vote};
 
 /// How far this voter's own vote has come.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(super) struct Matter {
     pub(super) deadline: Instant,
     pub(super) resend_at: Instant,
     pause: Duration,
+    /// What voters of an electorate sign for yes; a no is rare.
+    yes: Option<(Digest, Digest)>,
 }
 
 impl Matter {
@@ -56,6 +58,23 @@ impl Matter {
             deadline: now + config.deadline,
             resend_at: now + config.resend_first,
             pause: config.resend_first,
+            yes: None,
+        }
+    }
+
+    /// What the voter of a vote on this signs: hashed once for all who say yes.
+    pub(super) fn statement(&mut self, vote: &Vote, electorate: &Electorate) -> Digest {
+        match self.yes {
+            Some((of, statement)) if vote.choice == Choice::Yes && of == electorate.id() => {
+                statement
+            }
+            _ => {
+                let statement = vote.statement(electorate);
+                if vote.choice == Choice::Yes {
+                    self.yes = Some((electorate.id(), statement));
+                }
+                statement
+            }
         }
     }
 

@@ -1,0 +1,7 @@
+//! What Quorate's parts cost, beside others in the same run.
+//!
+//! ```text
+//! cargo bench -p quorate-benches --bench decisions
+//! ```
+//!
+//! Nothing here is a library; the programs are in `benches/`.
