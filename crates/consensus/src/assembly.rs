@@ -338,7 +338,7 @@ impl Assembly {
             }
             Message::Succession(message) => {
                 // A disk that does not take what is said makes this member silent, not forgetful.
-                if self.fork.is_some() || self.gate.is_failing() || !self.met.contains(&from) {
+                if !self.may_speak() || !self.met.contains(&from) {
                     return Ok(());
                 }
                 let promised = self.core.promised();
@@ -415,16 +415,20 @@ impl Assembly {
     }
 
     /// A fork ends all deciding. A disk that takes nothing makes this member silent, and leaves nothing to be written later.
-    const fn may_speak(&self) -> bool {
-        self.fork.is_none() && !self.gate.is_failing()
+    fn may_speak(&self) -> bool {
+        self.fork.is_none() && !self.gate.is_failing() && !self.is_done()
+    }
+
+    /// One decision is all that was wanted.
+    pub(super) fn is_done(&self) -> bool {
+        self.config.decides_once && self.core.membership().epoch() > self.chain.first().epoch()
     }
 
     /// What must follow every input.
     fn settle(&mut self, now: Now) {
         let holds = self.turns.holds_evictions(now.instant);
         self.core.hold_evictions(holds);
-        let may_speak = self.may_speak();
-        if may_speak {
+        if self.may_speak() {
             self.say_what_is_due();
             self.take_turn(now);
         }
@@ -435,7 +439,7 @@ impl Assembly {
             if let Some(output) = self.gate.pass(output, &mut self.out) {
                 self.release(output, now);
             }
-            if may_speak {
+            if self.may_speak() {
                 self.say_what_is_due();
             }
         }

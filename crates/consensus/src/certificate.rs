@@ -125,7 +125,7 @@ impl Certificate {
         self.proposal.id()
     }
 
-    /// Checks that a quorum of this electorate decided this.
+    /// Checks that a quorum of this electorate, or of the one before it, decided this.
     ///
     /// # Errors
     /// [`CertificateError::Undecided`] when the reader has not met enough of the signers to know; else why it proves
@@ -143,15 +143,15 @@ impl Certificate {
                 got: network,
             });
         }
-        if (self.epoch, self.electorate) != (electorate.epoch(), electorate.id()) && !is_any_network
-        {
+        let decided_by = electorate.of_epoch(self.epoch, &self.electorate);
+        let Some(electorate) = decided_by.or(is_any_network.then_some(electorate)) else {
             return Err(CertificateError::AnotherElectorate {
                 expected: electorate.id(),
                 expected_epoch: electorate.epoch(),
                 got: self.electorate,
                 got_epoch: self.epoch,
             });
-        }
+        };
         let (seats, quorum) = (electorate.seats().len(), quorum_of(electorate));
         if self.votes.len() > seats {
             return Err(CertificateError::TooManySignatures {

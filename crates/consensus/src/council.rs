@@ -15,6 +15,7 @@
 //! - A vote leaves only after it was persisted, and never both ways on one proposal, also across restarts.
 //! - A certificate of a standing is committed to the roster and announced only after it was persisted. Those of motions
 //!   are the caller's to keep.
+//! - A voter that has sealed its epoch gives no more votes in it, also across restarts if its caller seals it again.
 //! - A voter takes part in a proposal only within [`VOTING_WINDOW_MS`](crate::VOTING_WINDOW_MS) of its opening, by its
 //!   own wall clock.
 //! - An opened vote ends once: one [`Output::Decided`], after which no voter's repeating it opens it again. Only one that
@@ -28,6 +29,7 @@
 mod config;
 mod deciding;
 mod error;
+mod handing_over;
 mod matter;
 mod opening;
 mod output;
@@ -72,6 +74,8 @@ pub struct Council {
     committing: BTreeMap<PersistId, VerifiedProof>,
     voting: BTreeMap<PersistId, Casting>,
     abstain_until: Option<Instant>,
+    /// Its electorate is followed by another: no more votes.
+    sealed: bool,
     next_persist: u64,
     outputs: VecDeque<Output>,
 }
@@ -106,14 +110,22 @@ impl Council {
             committing: BTreeMap::new(),
             voting: BTreeMap::new(),
             abstain_until: None,
+            sealed: false,
             next_persist: 0,
             outputs: VecDeque::new(),
         })
     }
 
-    /// Puts back a vote that was persisted before a restart.
+    /// Puts back a vote that was persisted before a restart. One given in an earlier epoch says nothing in this.
     pub fn restore_vote(&mut self, opened_ms: u64, vote: Vote) {
         let id = vote.proposal;
+        if vote
+            .clone()
+            .verify(&self.electorate, &*self.scheme)
+            .is_err()
+        {
+            return;
+        }
         self.remember(id, opened_ms).vote = Some(vote);
     }
 
@@ -186,6 +198,9 @@ impl Council {
         if self.matters.contains_key(&id) {
             return Ok(id);
         }
+        if self.sealed {
+            return Err(ProposeError::Sealed);
+        }
         self.open(id, Arc::new(proposal), now)?;
         self.send_to_all(&id, now.instant);
         Ok(id)
@@ -254,8 +269,11 @@ impl Council {
         let known = |(node, key): (NodeId, StandingKey)| {
             let entry = self.roster.get(&node);
             entry.is_some_and(|entry| {
-                let votes = |proof: &Proof| proof.certificate().votes.len();
-                entry.key > key || (entry.key == key && votes(&entry.proof) >= votes(&proof))
+                let worth = |proof: &Proof| {
+                    let certificate = proof.certificate();
+                    (certificate.epoch, certificate.votes.len())
+                };
+                entry.key > key || (entry.key == key && worth(&entry.proof) >= worth(&proof))
             })
         };
         let claims = proof.claims();

@@ -30,6 +30,8 @@ pub struct Electorate {
     seats: Vec<Seat>,
     voters: BTreeMap<NodeId, usize>,
     id: Digest,
+    /// Who voted in the epoch before, while what it signed is still believed.
+    predecessor: Option<Box<Electorate>>,
 }
 
 /// Why an electorate cannot be, or a voter cannot take a seat.
@@ -103,6 +105,7 @@ impl Electorate {
             quorum,
             voters: BTreeMap::new(),
             id,
+            predecessor: None,
             seats: Vec::with_capacity(seats.len()),
         };
         this.seats.extend(seats.iter().map(|seat| Seat {
@@ -163,6 +166,31 @@ impl Electorate {
         self.seats[seat].voter = Some(voter);
         self.voters.insert(voter, seat);
         Ok(true)
+    }
+
+    /// This electorate as the one that follows `predecessor`, whose certificates its readers still believe; those of still
+    /// earlier ones they do not.
+    #[must_use]
+    pub fn following(mut self, predecessor: Self) -> Self {
+        self.predecessor = Some(Box::new(Self {
+            predecessor: None,
+            ..predecessor
+        }));
+        self
+    }
+
+    /// Who voted in the epoch before, if that is known.
+    pub fn predecessor(&self) -> Option<&Self> {
+        self.predecessor.as_deref()
+    }
+
+    /// This electorate or its predecessor, whichever has this epoch and id.
+    pub fn of_epoch(&self, epoch: u64, id: &Digest) -> Option<&Self> {
+        let is_it = |electorate: &&Self| (electorate.epoch, &electorate.id) == (epoch, id);
+        [Some(self), self.predecessor()]
+            .into_iter()
+            .flatten()
+            .find(is_it)
     }
 
     /// The network this electorate decides for.

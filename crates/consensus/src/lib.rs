@@ -16,6 +16,7 @@
 //! - [`Succession`]: where the electorate is the membership itself, what makes a change of it valid, and which valid
 //!   change comes next. No time, so that a model checker explores it.
 //! - [`Assembly`]: one such member as an engine that gives opinions, takes its turn to lead, and catches up.
+//! - [`Conclave`]: how the voters of a fixed electorate change who they are, and [hand over](Handover).
 //!
 //! # Invariants
 //!
@@ -74,12 +75,16 @@ mod planted;
 
 pub mod assembly;
 mod certificate;
+pub mod conclave;
 pub mod council;
 mod departure;
 #[cfg(feature = "ed25519")]
 mod ed25519;
 mod electorate;
+mod endorsement;
+mod handover;
 mod id;
+mod merkle;
 mod proposal;
 mod quorum;
 mod record;
@@ -95,11 +100,14 @@ mod vote;
 
 pub use assembly::Assembly;
 pub use certificate::{Certificate, CertificateError};
+pub use conclave::Conclave;
 pub use council::{Council, ProposeError};
-pub use departure::Departure;
+pub use departure::{Departure, Passport};
 #[cfg(feature = "ed25519")]
 pub use ed25519::{Ed25519, Ed25519Key};
 pub use electorate::{Electorate, ElectorateError, Seat};
+pub use endorsement::{Endorsed, Endorsement};
+pub use handover::{Handover, HandoverError, SEAT_NAME_LEN_MAX, SEATS_MAX, Seal, Seating};
 pub use id::{Digest, HexError, LengthError, NetworkId, NodeId, ProposalId, Signature};
 pub use proposal::{MOTION_LEN_MAX, Motion, Proposal, ProposalError};
 pub use quorum::{QuorumError, QuorumRule};

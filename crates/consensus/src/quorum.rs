@@ -62,6 +62,18 @@ impl QuorumRule {
     }
 }
 
+impl QuorumRule {
+    /// The rule for an electorate that has become one of `voters`: `AtLeast(k)` takes the nearest number that is a quorum of
+    /// them.
+    #[must_use]
+    pub fn fitted(self, voters: usize) -> Self {
+        match self {
+            Self::AtLeast(quorum) => Self::AtLeast(quorum.min(voters).max(voters / 2 + 1)),
+            rule => rule,
+        }
+    }
+}
+
 impl fmt::Display for QuorumRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

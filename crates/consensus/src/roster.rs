@@ -13,8 +13,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Certificate, CertificateError};
-use crate::departure::Departure;
+use crate::departure::{Departure, Passport};
 use crate::electorate::Electorate;
+use crate::endorsement::{Endorsed, Endorsement, is_kept};
 use crate::id::{Digest, NodeId};
 use crate::proposal::Proposal;
 use crate::record::Record;
@@ -54,6 +55,8 @@ pub enum Proof {
     Eviction(Certificate),
     /// The member's own departure.
     Departure(Departure),
+    /// Any of these, endorsed by the voters of a later epoch.
+    Endorsed(Endorsed),
 }
 
 /// A proof that was checked against an electorate. What a [`Roster`] merges.
@@ -82,6 +85,9 @@ pub enum ProofError {
     /// A departure that the member did not sign.
     #[error("the departure of {0} does not carry its signature")]
     Departure(NodeId),
+    /// A standing that is not among those that its certificate endorses.
+    #[error("the standing of {0} is not the one that its certificate endorses")]
+    NotEndorsed(NodeId),
 }
 
 impl ProofError {
@@ -89,7 +95,7 @@ impl ProofError {
     pub const fn is_forgery(&self) -> bool {
         match self {
             Self::Certificate(error) => error.is_forgery(),
-            Self::AnotherKind { .. } | Self::Departure(_) => true,
+            Self::AnotherKind { .. } | Self::Departure(_) | Self::NotEndorsed(_) => true,
         }
     }
 }
@@ -111,10 +117,11 @@ impl Proof {
                 Proposal::Admit(record) => Some(of_record(record, Standing::Admitted)),
                 _ => None,
             },
-            Self::Departure(departure) => match &departure.admission.proposal {
-                Proposal::Admit(record) => Some(of_record(record, Standing::Left)),
-                _ => None,
-            },
+            Self::Departure(departure) => {
+                let record = departure.admission.record()?;
+                Some(of_record(record, Standing::Left))
+            }
+            Self::Endorsed(endorsed) => Some((endorsed.node, endorsed.key)),
             Self::Eviction(certificate) => match &certificate.proposal {
                 Proposal::Evict(report) => Some((
                     report.suspect,
@@ -131,10 +138,31 @@ impl Proof {
     }
 
     /// The certificate inside.
-    pub const fn certificate(&self) -> &Certificate {
+    pub fn certificate(&self) -> &Certificate {
         match self {
             Self::Admission(certificate) | Self::Eviction(certificate) => certificate,
-            Self::Departure(departure) => &departure.admission,
+            Self::Departure(departure) => departure.admission.certificate(),
+            Self::Endorsed(endorsed) => endorsed.certificate(),
+        }
+    }
+
+    /// In which epoch the standing was decided, whoever endorsed it later. A departure is decided in that which signed what
+    /// it ends.
+    pub fn decided(&self) -> u64 {
+        match self {
+            Self::Endorsed(endorsed) => endorsed.decided,
+            proof => proof.certificate().epoch,
+        }
+    }
+
+    /// What shows that its node is a member, if it is about one.
+    pub fn passport(&self) -> Option<Passport> {
+        match self {
+            Self::Admission(certificate) => Some(Passport::Admission(certificate.clone())),
+            Self::Endorsed(endorsed) if endorsed.admission().is_some() => {
+                Some(Passport::Endorsed(endorsed.clone()))
+            }
+            Self::Endorsed(_) | Self::Eviction(_) | Self::Departure(_) => None,
         }
     }
 
@@ -165,7 +193,14 @@ impl Proof {
                 got: self.certificate().proposal.to_string(),
             });
         };
-        self.certificate().verify(electorate, scheme)?;
+        match &*self {
+            Self::Endorsed(endorsed)
+            | Self::Departure(Departure {
+                admission: Passport::Endorsed(endorsed),
+                ..
+            }) => endorsed.verify(electorate, scheme)?,
+            proof => proof.certificate().verify(electorate, scheme)?,
+        }
         if let Self::Departure(departure) = &*self
             && !departure.is_signed(scheme)
         {
@@ -173,7 +208,9 @@ impl Proof {
         }
         // A signer not met yet may be nobody: only signatures that were judged are kept and passed on, or a stranger's
         // extra one would spoil the proof for readers who know all voters.
-        let is_judged = |voter: &NodeId| electorate.contains(voter);
+        let certificate = self.certificate();
+        let signed_by = electorate.of_epoch(certificate.epoch, &certificate.electorate);
+        let is_judged = |voter: &NodeId| signed_by.unwrap_or(electorate).contains(voter);
         let proof = if self.certificate().votes.keys().all(is_judged) {
             self
         } else {
@@ -187,36 +224,56 @@ impl Proof {
         Ok(VerifiedProof { node, key, proof })
     }
 
-    const fn certificate_mut(&mut self) -> &mut Certificate {
+    fn certificate_mut(&mut self) -> &mut Certificate {
         match self {
-            Self::Admission(certificate) | Self::Eviction(certificate) => certificate,
-            Self::Departure(departure) => &mut departure.admission,
+            Self::Admission(certificate)
+            | Self::Eviction(certificate)
+            | Self::Departure(Departure {
+                admission: Passport::Admission(certificate),
+                ..
+            }) => certificate,
+            Self::Endorsed(endorsed)
+            | Self::Departure(Departure {
+                admission: Passport::Endorsed(endorsed),
+                ..
+            }) => Arc::make_mut(&mut endorsed.endorsement),
         }
     }
 
-    /// The record that an admission or a departure is about.
-    pub const fn record(&self) -> Option<&Record> {
-        match &self.certificate().proposal {
-            Proposal::Admit(record) => Some(record),
-            _ => None,
+    /// The record that an admission or a departure is about, endorsed or not.
+    pub fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Endorsed(endorsed) => endorsed.record.as_ref(),
+            Self::Departure(departure) => departure.admission.record(),
+            Self::Admission(certificate) | Self::Eviction(certificate) => {
+                match &certificate.proposal {
+                    Proposal::Admit(record) => Some(record),
+                    _ => None,
+                }
+            }
         }
     }
 
-    /// Whether this has signatures that `known`, a proof of the same standing, lacks and can take. Those of another
-    /// electorate are over another statement.
+    /// Whether this is worth keeping beside `known`, a proof of the same standing: a later epoch signed it, or it has
+    /// signatures on the same statement that `known` lacks.
     pub(crate) fn adds_to(&self, known: &Self) -> bool {
         let (this, known) = (self.certificate(), known.certificate());
-        (this.epoch, this.electorate) == (known.epoch, known.electorate)
-            && this
-                .votes
-                .keys()
-                .any(|voter| !known.votes.contains_key(voter))
+        this.epoch > known.epoch
+            || (this.epoch, this.electorate, &this.proposal)
+                == (known.epoch, known.electorate, &known.proposal)
+                && this
+                    .votes
+                    .keys()
+                    .any(|voter| !known.votes.contains_key(voter))
     }
 
-    /// The same decision with the signatures of both, if `other` has any that this lacks.
+    /// The same decision with the signatures of both, if `other` has any that this lacks, or as a later epoch signed it.
     fn widened(&self, other: &Self) -> Option<Self> {
         if !other.adds_to(self) {
             return None;
+        }
+        if other.certificate().epoch > self.certificate().epoch {
+            return Some(other.clone());
         }
         let mut widened = self.clone();
         let votes = &mut widened.certificate_mut().votes;
@@ -337,6 +394,46 @@ impl Roster {
                     Merged::Widened
                 }),
         }
+    }
+
+    /// Replaces the proofs of all standings decided before an epoch by what its voters have endorsed, and forgets the ends
+    /// that are not kept. Returns the new proofs and whom it forgot; `None` when other standings are endorsed than these:
+    /// rosters that differ have to be compared first.
+    ///
+    /// # Errors
+    /// When the certificate does not hold.
+    pub fn endorse(
+        &mut self,
+        certificate: &Arc<Certificate>,
+        electorate: &Electorate,
+        scheme: &dyn Scheme,
+    ) -> Result<Option<(Vec<Arc<Proof>>, Vec<NodeId>)>, CertificateError> {
+        certificate.verify(electorate, scheme)?;
+        let Some(endorsed) = Endorsement::prove(self, certificate) else {
+            return Ok(None);
+        };
+        let mut proofs = Vec::with_capacity(endorsed.len());
+        for endorsed in endorsed {
+            let (node, key) = (endorsed.node, endorsed.key);
+            let proof = Arc::new(Proof::Endorsed(endorsed));
+            proofs.push(proof.clone());
+            self.merge(VerifiedProof { node, key, proof });
+        }
+        let forgotten = self.forget_departed(certificate.epoch);
+        Ok(Some((proofs, forgotten)))
+    }
+
+    /// Forgets the ends that are not kept in `epoch`: those decided three epochs before it, or earlier. Returns whose.
+    pub fn forget_departed(&mut self, epoch: u64) -> Vec<NodeId> {
+        let is_outdated =
+            |(node, entry): (&NodeId, &Entry)| (!is_kept(entry, epoch)).then_some(*node);
+        let outdated: Vec<NodeId> = self.entries.iter().filter_map(is_outdated).collect();
+        for node in &outdated {
+            if let Some(entry) = self.entries.remove(node) {
+                self.toggle(node, &entry.key);
+            }
+        }
+        outdated
     }
 
     fn replace(&mut self, node: NodeId, entry: Entry) -> Option<Entry> {

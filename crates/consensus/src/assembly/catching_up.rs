@@ -129,6 +129,8 @@ impl Assembly {
             next = Some(link.epoch.saturating_add(1));
             if link.epoch < own.epoch {
                 self.compare(&link)?;
+            } else if self.is_done() {
+                break;
             } else if link.parent == own.head {
                 self.with_core(|core, keys| core.handle_link(link, keys))?;
             } else {
@@ -153,7 +155,7 @@ impl Assembly {
         if is_same || planted!(EvidenceSwallowed) {
             return Ok(());
         }
-        let followed = self.chain().membership_at(link.epoch, &*self.scheme);
+        let followed = self.chain().membership_at(link.epoch);
         let followed = followed.ok_or(LinkError::Elsewhere {
             expected: held.epoch,
             got: link.epoch,

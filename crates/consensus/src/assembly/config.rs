@@ -30,6 +30,8 @@ pub struct Config {
     pub candidates_max: usize,
     /// How many own opinions within `window` are kept; more candidates are not taken up. Default 65,536.
     pub opinions_max: usize,
+    /// Whether one decision is all: what follows is somebody else's. Default no.
+    pub decides_once: bool,
 }
 
 impl Default for Config {
@@ -45,6 +47,7 @@ impl Default for Config {
             window: Duration::from_secs(24 * 60 * 60),
             candidates_max: 64,
             opinions_max: 65_536,
+            decides_once: false,
         }
     }
 }

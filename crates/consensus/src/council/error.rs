@@ -53,6 +53,9 @@ pub enum ProposeError {
     /// The limit of open proposals, in all or about this node, is reached.
     #[error("too many proposals are open; try again later")]
     TooManyOpen,
+    /// This electorate gives no more votes: it is followed by another.
+    #[error("the voters are changing; try again in a moment")]
+    Sealed,
 }
 
 fn settled(proof: &Proof) -> String {

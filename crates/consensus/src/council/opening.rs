@@ -160,6 +160,6 @@ impl Council {
     }
 
     pub(super) fn abstains(&self, now: Instant) -> bool {
-        self.abstain_until.is_some_and(|until| now < until)
+        self.sealed || self.abstain_until.is_some_and(|until| now < until)
     }
 }

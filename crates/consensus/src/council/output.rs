@@ -38,6 +38,8 @@ pub enum Durable {
     },
     /// A standing's proof, before it is announced. Replaces an earlier one of the same node.
     Proof(Arc<Proof>),
+    /// A standing that is not kept any more: its proof may be deleted.
+    Forgotten(NodeId),
 }
 
 /// How a vote ended, as seen here.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ballot::{Accepted, Ballot};
 use super::change::{Change, ChangeError};
 use super::founding::{Founding, FoundingError};
+use crate::electorate::{Electorate, Seat};
 use crate::id::{Digest, NetworkId, NodeId, Signature};
 use crate::quorum::QuorumRule;
 use crate::record::Record;
@@ -155,6 +156,43 @@ impl Membership {
             },
             lives: BTreeMap::from([(record.node, record.incarnation)]),
             members: BTreeMap::from([(record.node, record)]),
+        })
+    }
+
+    /// The voters of an electorate as members who decide, as equals, which electorate follows; `None` while not all of them
+    /// are known. Their life is the epoch, so what they said of candidates in another does not count in this.
+    ///
+    /// Nobody signs these records: whoever knows the electorate makes the same.
+    pub fn of_seats(electorate: &Electorate) -> Option<Self> {
+        let (network, epoch) = (electorate.network(), electorate.epoch());
+        let record = |seat: &Seat| {
+            Some(Record {
+                network,
+                node: seat.voter?,
+                endpoints: vec![seat.name.clone()],
+                incarnation: epoch,
+                attempt: 0,
+                opened_ms: 0,
+                signature: Signature::new([0; 64]),
+            })
+        };
+        let records: Option<Vec<Record>> = electorate.seats().iter().map(record).collect();
+        let members: BTreeMap<_, _> = records?
+            .into_iter()
+            .map(|record| (record.node, record))
+            .collect();
+        let head = Transcript::new("quorate/seats/1")
+            .bytes(electorate.id().as_ref())
+            .list(members.keys())
+            .finish();
+        Some(Self {
+            place: Place {
+                network,
+                epoch,
+                head,
+            },
+            lives: members.keys().map(|node| (*node, epoch)).collect(),
+            members,
         })
     }
 

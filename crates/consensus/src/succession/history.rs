@@ -1,4 +1,4 @@
-//! A chain as it is held: the founding, every decision since, and the membership they make.
+//! A chain as it is held: how it began, every decision since, and the membership they make.
 
 use std::sync::Arc;
 
@@ -12,7 +12,9 @@ use crate::scheme::Scheme;
 /// A verified chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
-    founding: Arc<Founding>,
+    /// `None` for voters of a fixed electorate, who were not founded but listed.
+    founding: Option<Arc<Founding>>,
+    first: Arc<Membership>,
     links: Vec<Arc<Link>>,
     membership: Arc<Membership>,
 }
@@ -23,11 +25,25 @@ impl Chain {
     /// # Errors
     /// When the founding is not valid.
     pub fn found(founding: Founding, scheme: &dyn Scheme) -> Result<Self, LinkError> {
+        let first = Arc::new(Membership::found(&founding, scheme)?);
         Ok(Self {
-            membership: Arc::new(Membership::found(&founding, scheme)?),
-            founding: Arc::new(founding),
+            founding: Some(Arc::new(founding)),
+            membership: first.clone(),
+            first,
             links: Vec::new(),
         })
+    }
+
+    /// The chain that begins with a membership that everybody who follows it knows otherwise: the seats of an electorate,
+    /// see [`Membership::of_seats`].
+    pub fn of(first: Membership) -> Self {
+        let first = Arc::new(first);
+        Self {
+            founding: None,
+            membership: first.clone(),
+            first,
+            links: Vec::new(),
+        }
     }
 
     /// Checks the next decision and takes it in.
@@ -46,9 +62,14 @@ impl Chain {
         self.links.push(link);
     }
 
-    /// How the network began.
-    pub const fn founding(&self) -> &Arc<Founding> {
-        &self.founding
+    /// How the network began, if it is an open one.
+    pub const fn founding(&self) -> Option<&Arc<Founding>> {
+        self.founding.as_ref()
+    }
+
+    /// The membership that it began with.
+    pub const fn first(&self) -> &Arc<Membership> {
+        &self.first
     }
 
     /// The membership that it makes.
@@ -65,14 +86,16 @@ impl Chain {
         let admission = self.links.iter().rev().find(|link| of_link(link));
         match admission.map(|link| &link.change) {
             Some(Change::Admit { record, .. }) => Some(record),
-            _ => Some(&self.founding.record).filter(|founder| founder.node == *node),
+            _ => self.first.member(node),
         }
     }
 
     /// The decisions from that of `epoch` on.
     pub fn links_from(&self, epoch: u64) -> &[Arc<Link>] {
-        let from = usize::try_from(epoch).unwrap_or(usize::MAX);
-        self.links.get(from..).unwrap_or_default()
+        let passed = epoch.checked_sub(self.first.epoch());
+        let from = passed.and_then(|passed| usize::try_from(passed).ok());
+        from.and_then(|from| self.links.get(from..))
+            .unwrap_or_default()
     }
 
     /// The head that the decision of `epoch` follows; `None` when this chain does not go so far.
@@ -83,13 +106,13 @@ impl Chain {
         }
     }
 
-    /// The membership whose decision is that of `epoch`, replayed from the founding; `None` as for
+    /// The membership whose decision is that of `epoch`, replayed from the first; `None` as for
     /// [`head_at`](Self::head_at).
-    pub fn membership_at(&self, epoch: u64, scheme: &dyn Scheme) -> Option<Membership> {
+    pub fn membership_at(&self, epoch: u64) -> Option<Membership> {
         self.head_at(epoch)?;
-        let upto = usize::try_from(epoch).ok()?;
-        let founded = Membership::found(&self.founding, scheme).ok()?;
-        let links = self.links.iter().take(upto);
-        Some(links.fold(founded, |membership, link| membership.apply(link)))
+        let passed = usize::try_from(epoch.checked_sub(self.first.epoch())?).ok()?;
+        let first = Membership::clone(&self.first);
+        let links = self.links.iter().take(passed);
+        Some(links.fold(first, |membership, link| membership.apply(link)))
     }
 }

@@ -25,6 +25,7 @@ impl From<Durable> for Write {
         match durable {
             Durable::Vote { opened_ms, vote } => Self::Vote(opened_ms, vote),
             Durable::Proof(proof) => Self::Proof(proof),
+            Durable::Forgotten(_) => unreachable!("electorates do not change here"),
         }
     }
 }

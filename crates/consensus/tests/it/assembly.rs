@@ -86,7 +86,7 @@ fn assert_rests(member: &mut Assembly, mut now: Now) {
 #[test]
 fn an_old_key_that_decides_an_old_epoch_again_is_shown_and_stops_nobody() {
     let (mut chain, [first, second, third]) = three();
-    let start_of_all = Chain::found((**chain.founding()).clone(), &Ed25519).unwrap();
+    let start_of_all = Chain::found((**chain.founding().unwrap()).clone(), &Ed25519).unwrap();
     let forged = admission(&start_of_all, &key(9), &[&first]);
     // As long as it is a member, it makes a fork.
     let now = start();

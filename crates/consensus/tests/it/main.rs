@@ -5,7 +5,11 @@ mod assembly;
 #[cfg(test)]
 mod certificate;
 #[cfg(test)]
+mod conclave;
+#[cfg(test)]
 mod council;
+#[cfg(test)]
+mod endorsement;
 #[cfg(test)]
 mod net;
 #[cfg(test)]

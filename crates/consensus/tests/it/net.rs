@@ -379,6 +379,9 @@ impl Store {
                 let (node, _) = proof.claims().unwrap();
                 self.proofs.insert(node, proof);
             }
+            Durable::Forgotten(node) => {
+                self.proofs.remove(&node);
+            }
         }
     }
 }

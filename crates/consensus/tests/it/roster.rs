@@ -190,7 +190,7 @@ fn a_departure_is_the_members_own_word() {
         ..own.clone()
     };
     let under_anothers_admission = Departure {
-        admission: of_another,
+        admission: of_another.into(),
         ..own.clone()
     };
     for (forged, leaver) in [(signed_by_another, 50), (under_anothers_admission, 51)] {
@@ -200,7 +200,7 @@ fn a_departure_is_the_members_own_word() {
         );
     }
     let never_admitted = Departure {
-        admission: certificate(&electorate, &admission(50), [1]),
+        admission: certificate(&electorate, &admission(50), [1]).into(),
         ..own.clone()
     };
     assert!(matches!(
@@ -222,7 +222,7 @@ fn a_departure_without_an_admission_is_of_another_kind() {
         unreachable!("departure makes departures")
     };
     let wrong = Departure {
-        admission: evicted,
+        admission: evicted.into(),
         ..real
     };
     assert!(matches!(

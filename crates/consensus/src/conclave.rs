@@ -1,0 +1,619 @@
+//! One voter's part in changing who votes.
+//!
+//! ```text
+//!   seat, unseat, resign (a person) ──> Assembly over the seats: which change comes next
+//!                                            │ Decided: each seals, with what it holds
+//!                                            v
+//!                       seals of a quorum, and one roster among them
+//!                                            │
+//!                                            v
+//!                                       HandedOver ──> the next epoch, and a new Assembly
+//! ```
+//!
+//! The rules are those of an open network whose members are the voters: a node gets a seat by the word of every voter; a
+//! voter loses its seat by the word of all others, if they are a majority, or by its own. One seat changes per epoch. A
+//! person decides, at every seat: nothing here throws a voter out because it is silent.
+//!
+//! A decided change does not take effect until a quorum of the old voters have sealed and hold the same roster: what was
+//! decided in the old epoch is known in the new one. From then on everybody follows by the [`Handover`].
+//!
+//! # Contract
+//!
+//! After any call that takes `&mut self`, drain [`Conclave::poll_output`], carry the outputs out in order, and read
+//! [`Conclave::poll_timeout`] anew. Answer every [`Output::Persist`]. Tell it of the roster's digest whenever that changes
+//! while [`Conclave::is_sealed`].
+
+mod output;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use output::{Message, MessageError, Output, PersistId, SeatError};
+
+use crate::assembly::{self, Assembly};
+use crate::electorate::Electorate;
+use crate::handover::{Handover, HandoverError, SEATS_MAX, Seal, Seating};
+use crate::id::{Digest, NodeId};
+use crate::record::Record;
+use crate::scheme::{Scheme, Signer};
+use crate::succession::{Chain, Durable, Membership};
+use crate::time::Now;
+use crate::vote::Choice;
+
+/// How many nodes each voter may want a seat for at a time.
+const NOMINATIONS_PER_VOTER: usize = 4;
+
+/// How often a seal is repeated until the epoch is handed over.
+const REPEAT: Duration = Duration::from_secs(1);
+
+/// How many handovers one message carries.
+const HANDOVERS_PER_MESSAGE: usize = 64;
+
+/// One voter's part in changing who votes; also a follower's, who has no seat. See the [module](self).
+#[derive(Debug)]
+pub struct Conclave {
+    signer: Arc<dyn Signer>,
+    scheme: Arc<dyn Scheme>,
+    electorate: Electorate,
+    /// `None` while not all voters are known, or without a seat.
+    assembly: Option<Assembly>,
+    config: assembly::Config,
+    /// What was said before a restart, until there is an assembly to restore.
+    said: Vec<Durable>,
+    linked: BTreeSet<NodeId>,
+    /// Whom each voter's person wants a seat for.
+    nominated: BTreeMap<NodeId, BTreeMap<NodeId, Record>>,
+    /// Voters that this one's person wants unseated.
+    challenged: BTreeSet<NodeId>,
+    own_seal: Option<Seal>,
+    /// The seals of this epoch's voters, with what each holds.
+    seals: BTreeMap<NodeId, (Seal, Digest)>,
+    roster: Digest,
+    /// The chain since the first electorate known.
+    handovers: Vec<Arc<Handover>>,
+    first_epoch: u64,
+    repeat_at: Option<Instant>,
+    seed: u64,
+    out: VecDeque<Output>,
+}
+
+impl Conclave {
+    /// A conclave of this electorate, with the handovers that follow it and what this voter had said, as they were stored.
+    /// `roster` is the digest of its roster; `seed` feeds the jitter.
+    ///
+    /// # Errors
+    /// When a stored handover does not follow. [`HandoverError::Undecided`]: not enough voters are known.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a plain fact of the one call that makes a conclave"
+    )]
+    pub fn new(
+        signer: Arc<dyn Signer>,
+        scheme: Arc<dyn Scheme>,
+        electorate: Electorate,
+        handovers: impl IntoIterator<Item = Arc<Handover>>,
+        said: Vec<Durable>,
+        roster: Digest,
+        config: assembly::Config,
+        seed: u64,
+        now: Now,
+    ) -> Result<Self, HandoverError> {
+        let mut this = Self {
+            signer,
+            scheme,
+            first_epoch: electorate.epoch(),
+            electorate,
+            assembly: None,
+            config: assembly::Config {
+                decides_once: true,
+                ..config
+            },
+            said,
+            linked: BTreeSet::new(),
+            nominated: BTreeMap::new(),
+            challenged: BTreeSet::new(),
+            own_seal: None,
+            seals: BTreeMap::new(),
+            roster,
+            handovers: Vec::new(),
+            repeat_at: None,
+            seed,
+            out: VecDeque::new(),
+        };
+        for handover in handovers {
+            if handover.epoch >= this.electorate.epoch() {
+                this.electorate = handover.verify(&this.electorate, &*this.scheme)?;
+                this.handovers.push(handover);
+            }
+        }
+        this.settle(now);
+        Ok(this)
+    }
+
+    /// Who votes, as far as this node has followed the chain.
+    pub const fn electorate(&self) -> &Electorate {
+        &self.electorate
+    }
+
+    /// Whether this voter gives no more votes in this epoch.
+    pub const fn is_sealed(&self) -> bool {
+        self.own_seal.is_some()
+    }
+
+    /// Every handover since the first electorate known.
+    pub fn handovers(&self) -> &[Arc<Handover>] {
+        &self.handovers
+    }
+
+    /// For whom a seat is wanted, and which voters' persons have not agreed yet.
+    pub fn nominations(&self) -> Vec<(&Record, Vec<NodeId>)> {
+        let mut nominations = BTreeMap::new();
+        for record in self.nominated.values().flat_map(BTreeMap::values) {
+            let hash = record.hash();
+            let assembly = self.assembly.as_ref();
+            let waiting = assembly.map(|assembly| assembly.waiting_for(&hash));
+            nominations.insert(hash, (record, waiting.unwrap_or_default()));
+        }
+        nominations.into_values().collect()
+    }
+
+    /// Learns who sits in a seat; returns whether it was news.
+    ///
+    /// # Errors
+    /// As [`Electorate::bind`].
+    pub fn bind(
+        &mut self,
+        seat: usize,
+        voter: NodeId,
+        now: Now,
+    ) -> Result<bool, crate::ElectorateError> {
+        let is_news = self.electorate.bind(seat, voter)?;
+        self.settle(now);
+        Ok(is_news)
+    }
+
+    /// This voter's person wants a seat for the node that signed this record, or agrees that it gets one. Its first endpoint
+    /// names the seat. The other voters' persons are told.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub fn seat(&mut self, record: Record, now: Now) -> Result<(), SeatError> {
+        self.check_nomination(&record)?;
+        let me = self.signer.id();
+        let node = record.node;
+        let others = self.linked_voters();
+        self.assembly()?
+            .handle_candidate(Arc::new(record.clone()), now)?;
+        let said = self.assembly()?.give_opinion(node, Choice::Yes, "", now);
+        if !matches!(
+            said,
+            Err(crate::succession::SayError::Answered(Choice::Yes))
+        ) {
+            said?;
+        }
+        let wanted = self.nominated.entry(me).or_default();
+        wanted.insert(node, record.clone());
+        self.push_send(others, Message::Nominated(Box::new(record)));
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Agrees to a seat that another voter's person wants for a node.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub fn agree(&mut self, node: NodeId, now: Now) -> Result<(), SeatError> {
+        let wanted = self.nominated.values().find_map(|of| of.get(&node));
+        let record = wanted.ok_or(SeatError::NotNominated(node))?.clone();
+        self.seat(record, now)
+    }
+
+    /// This voter's person wants another voter unseated. It is when all others want it, and they are a majority.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub fn unseat(&mut self, voter: NodeId, now: Now) -> Result<(), SeatError> {
+        if voter == self.signer.id() {
+            return Err(SeatError::Needed("a voter resigns by its own word"));
+        }
+        if !self.electorate.contains(&voter) {
+            return Err(SeatError::NoSuchVoter(voter));
+        }
+        self.assembly()?;
+        self.challenged.insert(voter);
+        let others = self.linked_voters();
+        self.push_send(others, Message::Challenged(voter));
+        self.accuse_the_challenged(now);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// This voter gives up its seat.
+    ///
+    /// # Errors
+    /// When it has none, or is the last.
+    pub fn resign(&mut self, now: Now) -> Result<(), SeatError> {
+        if self.electorate.seats().len() == 1 {
+            return Err(SeatError::Needed("the last voter keeps its seat"));
+        }
+        self.assembly()?.leave(now);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// A link to a voter, or to somebody who follows the chain, came up.
+    pub fn handle_linked(&mut self, node: NodeId, now: Now) {
+        self.linked.insert(node);
+        self.push_send(vec![node], Message::Epoch(self.electorate.epoch()));
+        self.meet(node, now);
+        let me = self.signer.id();
+        if self.electorate.contains(&node) {
+            let wanted = self
+                .nominated
+                .get(&me)
+                .into_iter()
+                .flat_map(BTreeMap::values);
+            let wanted = wanted.map(|record| Message::Nominated(Box::new(record.clone())));
+            let challenged = self.challenged.iter().copied().map(Message::Challenged);
+            let wishes: Vec<Message> = wanted.chain(challenged).collect();
+            for wish in wishes {
+                self.push_send(vec![node], wish);
+            }
+        }
+        self.tell_seal(vec![node]);
+        self.settle(now);
+    }
+
+    /// It went down.
+    pub fn handle_unlinked(&mut self, node: NodeId, now: Now) {
+        self.linked.remove(&node);
+        if let Some(assembly) = &mut self.assembly {
+            assembly.handle_lost(node, now);
+        }
+        self.accuse_the_challenged(now);
+        self.settle(now);
+    }
+
+    /// What another node says.
+    ///
+    /// # Errors
+    /// Why it does not count; no honest node sends such.
+    pub fn handle_message(
+        &mut self,
+        from: NodeId,
+        message: Message,
+        now: Now,
+    ) -> Result<(), MessageError> {
+        let result = self.handle(from, message, now);
+        self.settle(now);
+        result
+    }
+
+    fn handle(&mut self, from: NodeId, message: Message, now: Now) -> Result<(), MessageError> {
+        let is_voter = self.electorate.contains(&from);
+        match message {
+            Message::Epoch(epoch) => self.tell_handovers(from, epoch),
+            Message::Handovers(handovers) => {
+                for handover in handovers {
+                    if handover.epoch == self.electorate.epoch() {
+                        self.take_over(handover, now)?;
+                    }
+                }
+            }
+            Message::Nominated(record) if is_voter => {
+                if self.check_nomination(&record).is_ok() {
+                    record.verify(&*self.scheme)?;
+                    let wanted = self.nominated.entry(from).or_default();
+                    let is_news = wanted.get(&record.node) != Some(&*record);
+                    let has_room = wanted.len() < NOMINATIONS_PER_VOTER;
+                    if is_news && (has_room || wanted.contains_key(&record.node)) {
+                        wanted.insert(record.node, (*record).clone());
+                        self.out.push_back(Output::Nominated { by: from, record });
+                    }
+                }
+            }
+            Message::Challenged(voter) if is_voter && self.electorate.contains(&voter) => {
+                self.out.push_back(Output::Challenged { by: from, voter });
+            }
+            Message::Assembly { epoch, message } if epoch == self.electorate.epoch() => {
+                if let Some(assembly) = self.assembly.as_mut().filter(|_| is_voter) {
+                    assembly.handle_message(from, message, now)?;
+                }
+            }
+            Message::Sealed { seal, roster } if seal.epoch == self.electorate.epoch() => {
+                if seal.voter != from {
+                    return Err(MessageError::Hearsay(seal.voter));
+                }
+                if is_voter {
+                    seal.verify(&self.electorate, &*self.scheme)?;
+                    self.seals.insert(from, (seal, roster));
+                }
+            }
+            Message::Sealed { seal, .. } => self.tell_handovers(from, seal.epoch),
+            Message::Assembly { epoch, .. } => self.tell_handovers(from, epoch),
+            Message::Nominated(_) | Message::Challenged(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The roster has this digest now.
+    pub fn handle_roster(&mut self, digest: Digest, now: Now) {
+        if self.roster != digest {
+            self.roster = digest;
+            let voters = self.linked_voters();
+            self.tell_seal(voters);
+            self.settle(now);
+        }
+    }
+
+    /// What was to be persisted is.
+    pub fn handle_persisted(&mut self, id: PersistId, now: Now) {
+        if let Some(assembly) = self.assembly_of(id) {
+            assembly.handle_persisted(id.write, now);
+        }
+        self.settle(now);
+    }
+
+    /// It is not. It is tried again; nothing that rests on it leaves.
+    pub fn handle_persist_failed(&mut self, id: PersistId, now: Now) {
+        if let Some(assembly) = self.assembly_of(id) {
+            assembly.handle_persist_failed(id.write, now);
+        }
+        self.settle(now);
+    }
+
+    /// The deadline that [`poll_timeout`](Self::poll_timeout) gave has come. Harmless at any other time.
+    pub fn handle_timeout(&mut self, now: Now) {
+        if let Some(assembly) = &mut self.assembly {
+            assembly.handle_timeout(now);
+        }
+        if self.repeat_at.is_some_and(|at| now.instant >= at) {
+            self.repeat_at = Some(now.instant + REPEAT);
+            let voters = self.linked_voters();
+            self.tell_seal(voters);
+        }
+        self.settle(now);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let assembly = self.assembly.as_ref().and_then(Assembly::poll_timeout);
+        [assembly, self.repeat_at].into_iter().flatten().min()
+    }
+
+    /// The next thing to do, in the order in which things are to be done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    fn assembly(&mut self) -> Result<&mut Assembly, SeatError> {
+        if self.own_seal.is_some() {
+            return Err(SeatError::Changing);
+        }
+        if !self.electorate.contains(&self.signer.id()) {
+            return Err(SeatError::NotAVoter);
+        }
+        let unmet = self.electorate.seats().iter();
+        let unmet = unmet.filter(|seat| seat.voter.is_none());
+        let unmet = unmet.map(|seat| seat.name.clone()).collect();
+        self.assembly.as_mut().ok_or(SeatError::Unmet(unmet))
+    }
+
+    fn assembly_of(&mut self, id: PersistId) -> Option<&mut Assembly> {
+        let is_its = id.epoch == self.electorate.epoch();
+        self.assembly.as_mut().filter(|_| is_its)
+    }
+
+    fn check_nomination(&self, record: &Record) -> Result<(), SeatError> {
+        let seats = self.electorate.seats();
+        let name = record.endpoints.first().cloned().unwrap_or_default();
+        if seats.iter().any(|seat| seat.name == name) || self.electorate.contains(&record.node) {
+            return Err(SeatError::Taken(name));
+        }
+        if seats.len() >= SEATS_MAX {
+            let what = "seats";
+            return Err(SeatError::TooMany {
+                max: SEATS_MAX,
+                what,
+            });
+        }
+        let own = self.nominated.get(&self.signer.id());
+        let count = own.map_or(0, BTreeMap::len);
+        if count >= NOMINATIONS_PER_VOTER
+            && !own.is_some_and(|wanted| wanted.contains_key(&record.node))
+        {
+            return Err(SeatError::TooMany {
+                max: NOMINATIONS_PER_VOTER,
+                what: "seats wanted at a time",
+            });
+        }
+        Ok(())
+    }
+
+    /// Voters of this epoch, of the one before, who may not have heard, and of the next, if it is decided.
+    fn linked_voters(&self) -> Vec<NodeId> {
+        let before = self.electorate.predecessor();
+        let next = self.own_seal.as_ref().map(|seal| &seal.next.seats);
+        let is_voter = |node: &&NodeId| {
+            self.electorate.contains(node)
+                || before.is_some_and(|before| before.contains(node))
+                || next.is_some_and(|next| next.values().any(|voter| voter == *node))
+        };
+        self.linked.iter().filter(is_voter).copied().collect()
+    }
+
+    fn meet(&mut self, node: NodeId, now: Now) {
+        let is_met = self.electorate.contains(&node) && !self.challenged.contains(&node);
+        if let Some(assembly) = self.assembly.as_mut().filter(|_| is_met) {
+            assembly.handle_met(node, now);
+        }
+    }
+
+    /// Whom its person wants unseated, this voter holds for dead, however alive it is.
+    fn accuse_the_challenged(&mut self, now: Now) {
+        let Some(assembly) = &mut self.assembly else {
+            return;
+        };
+        for voter in &self.challenged {
+            assembly.handle_lost(*voter, now);
+            assembly.handle_dead(*voter, now);
+        }
+    }
+
+    fn tell_handovers(&mut self, to: NodeId, epoch: u64) {
+        let from = epoch.checked_sub(self.first_epoch);
+        let from = from.and_then(|from| usize::try_from(from).ok());
+        let following = from.and_then(|from| self.handovers.get(from..));
+        let following: Vec<_> = following
+            .unwrap_or_default()
+            .iter()
+            .take(HANDOVERS_PER_MESSAGE)
+            .cloned()
+            .collect();
+        if !following.is_empty() {
+            self.push_send(vec![to], Message::Handovers(following));
+        }
+    }
+
+    fn tell_seal(&mut self, to: Vec<NodeId>) {
+        if let Some(seal) = self.own_seal.clone() {
+            let roster = self.roster;
+            self.push_send(to, Message::Sealed { seal, roster });
+        }
+    }
+
+    fn push_send(&mut self, to: Vec<NodeId>, message: Message) {
+        let to: Vec<NodeId> = to
+            .into_iter()
+            .filter(|node| self.linked.contains(node))
+            .collect();
+        if !to.is_empty() {
+            self.out.push_back(Output::Send { to, message });
+        }
+    }
+
+    /// What must follow every input.
+    fn settle(&mut self, now: Now) {
+        if self.assembly.is_none() && self.electorate.contains(&self.signer.id()) {
+            self.assemble(now);
+        }
+        while let Some(output) = self.assembly.as_mut().and_then(Assembly::poll_output) {
+            let epoch = self.electorate.epoch();
+            match output {
+                assembly::Output::Persist { id, durable } => {
+                    let id = PersistId { epoch, write: id };
+                    self.out.push_back(Output::Persist { id, durable });
+                }
+                assembly::Output::Send { to, message } => {
+                    self.push_send(to, Message::Assembly { epoch, message });
+                }
+                assembly::Output::Decided(_) => self.seal(now),
+                assembly::Output::Counted(_) => {}
+                assembly::Output::Evidence(evidence) => {
+                    self.out.push_back(Output::Evidence(evidence));
+                }
+            }
+        }
+        self.hand_over(now);
+    }
+
+    /// Once all voters are known, they can decide on changes.
+    fn assemble(&mut self, now: Now) {
+        let Some(membership) = Membership::of_seats(&self.electorate) else {
+            return;
+        };
+        let mut chain = Chain::of(membership);
+        let said = std::mem::take(&mut self.said);
+        for durable in &said {
+            if let Durable::Link(link) = durable
+                && chain.membership().epoch() == self.electorate.epoch()
+            {
+                // Of an earlier epoch, perhaps: void.
+                let _extended = chain.extend(link.clone(), &*self.scheme);
+            }
+        }
+        let is_decided = chain.membership().epoch() > self.electorate.epoch();
+        let mut assembly = Assembly::new(
+            self.signer.clone(),
+            self.scheme.clone(),
+            chain,
+            said,
+            self.config.clone(),
+            self.seed ^ self.electorate.epoch(),
+            now,
+        );
+        for node in &self.linked {
+            if self.electorate.contains(node) {
+                assembly.handle_met(*node, now);
+            }
+        }
+        self.assembly = Some(assembly);
+        if is_decided {
+            self.seal(now);
+        }
+    }
+
+    /// The assembly has decided: this voter says so, and votes no more.
+    fn seal(&mut self, now: Now) {
+        let Some(assembly) = self.assembly.as_ref().filter(|_| self.own_seal.is_none()) else {
+            return;
+        };
+        let next = Seating::of(assembly.membership(), self.electorate.rule());
+        let seal = Seal::sign(&*self.signer, &self.electorate, next.clone());
+        self.seals
+            .insert(self.signer.id(), (seal.clone(), self.roster));
+        self.own_seal = Some(seal);
+        self.repeat_at = Some(now.instant + REPEAT);
+        self.out.push_back(Output::Decided(next));
+        let voters = self.linked_voters();
+        self.tell_seal(voters);
+    }
+
+    /// Ends the epoch once a quorum of those who sealed, this voter among them, hold one roster.
+    fn hand_over(&mut self, now: Now) {
+        if self.own_seal.is_none() {
+            return;
+        }
+        let roster = self.roster;
+        let me = self.signer.id();
+        let same = self.seals.iter().filter(|(voter, (_, held))| {
+            // What this voter holds itself may have grown since it sealed.
+            **voter == me || *held == roster
+        });
+        let same = same.map(|(_, (seal, _))| seal);
+        if let Some(handover) = Handover::assemble(&self.electorate, same) {
+            // Signed by voters whose seals were verified: it holds, unless the next electorate cannot be.
+            let _taken = self.take_over(Arc::new(handover), now);
+        }
+    }
+
+    fn take_over(&mut self, handover: Arc<Handover>, now: Now) -> Result<(), HandoverError> {
+        let electorate = handover.verify(&self.electorate, &*self.scheme)?;
+        self.electorate = electorate;
+        self.handovers.push(handover.clone());
+        self.assembly = None;
+        self.said.clear();
+        self.own_seal = None;
+        self.seals.clear();
+        self.repeat_at = None;
+        let electorate = &self.electorate;
+        self.challenged.retain(|voter| electorate.contains(voter));
+        self.nominated.retain(|voter, wanted| {
+            wanted.retain(|node, _| !electorate.contains(node));
+            electorate.contains(voter) && !wanted.is_empty()
+        });
+        self.out.push_back(Output::HandedOver {
+            handover: handover.clone(),
+            electorate: Box::new(self.electorate.clone()),
+        });
+        // Whoever is linked follows: voters, and those who only look on.
+        let all: Vec<NodeId> = self.linked.iter().copied().collect();
+        self.push_send(all, Message::Handovers(vec![handover]));
+        if self.electorate.contains(&self.signer.id()) {
+            self.assemble(now);
+            self.accuse_the_challenged(now);
+        }
+        Ok(())
+    }
+}

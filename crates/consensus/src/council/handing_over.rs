@@ -1,0 +1,96 @@
+//! What a voter does when its electorate is followed by another: it seals, takes its seat in the next, and has the roster
+//! endorsed there.
+
+use std::sync::Arc;
+
+use super::matter::Own;
+use super::{ConfigError, Council, Decision, Durable};
+use crate::certificate::{Certificate, CertificateError};
+use crate::electorate::Electorate;
+use crate::endorsement::Endorsement;
+use crate::proposal::Proposal;
+use crate::time::Now;
+
+impl Council {
+    /// Gives no more votes in this epoch, and sends those given on what is open, so that whatever they decide is known to
+    /// all who seal. Proofs and the votes of others are taken in as before.
+    pub fn seal(&mut self) {
+        self.sealed = true;
+        // On their way to the disk: not given.
+        self.voting.clear();
+        let mut given = Vec::new();
+        for (id, matter) in &mut self.matters {
+            match matter.own {
+                Own::Judging | Own::Persisting => matter.own = Own::Withheld,
+                Own::Cast(_) => given.push(*id),
+                Own::Withheld => {}
+            }
+        }
+        for id in given {
+            for voter in self.others() {
+                self.send_matter(&id, voter);
+            }
+        }
+    }
+
+    /// Whether this voter has [sealed](Self::seal) its epoch.
+    pub const fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// Goes on as a voter of the next electorate. What is open is put to the vote there anew, as far as there is time.
+    ///
+    /// # Errors
+    /// When this voter has no seat in it; nothing changes then.
+    pub fn succeed(&mut self, electorate: Electorate, now: Now) -> Result<(), ConfigError> {
+        if !electorate.contains(&self.signer.id()) {
+            return Err(ConfigError::NotAVoter(self.signer.id()));
+        }
+        self.electorate = electorate;
+        self.sealed = false;
+        self.voting.clear();
+        self.early.clear();
+        self.remembered.clear();
+        for (id, matter) in std::mem::take(&mut self.matters) {
+            if matter.announced {
+                continue;
+            }
+            // A motion is its proposer's to bring again.
+            let is_motion = matches!(*matter.proposal, Proposal::Motion(_));
+            if is_motion || self.open(id, matter.proposal.clone(), now).is_err() {
+                let silent = Vec::new();
+                self.decided(matter.proposal, Decision::Expired { silent });
+            } else {
+                self.send_to_all(&id, now.instant);
+            }
+        }
+        Ok(())
+    }
+
+    /// What of the roster this epoch's voters have not signed yet.
+    pub fn unendorsed(&self) -> Endorsement {
+        Endorsement::of(&self.roster, self.electorate.epoch())
+    }
+
+    /// Takes in what the voters have endorsed. Returns whether it is this roster's: rosters that differ have to be compared
+    /// first.
+    ///
+    /// # Errors
+    /// When the certificate does not hold.
+    pub fn endorse(&mut self, certificate: &Arc<Certificate>) -> Result<bool, CertificateError> {
+        let taken = self
+            .roster
+            .endorse(certificate, &self.electorate, &*self.scheme)?;
+        let Some((endorsed, forgotten)) = taken else {
+            return Ok(false);
+        };
+        let endorsed = endorsed.into_iter().map(Durable::Proof);
+        let forgotten = forgotten.into_iter().map(Durable::Forgotten);
+        let writes: Vec<Durable> = endorsed.chain(forgotten).collect();
+        for durable in writes {
+            // Nothing waits for it: until it is written, the earlier proof is as good.
+            self.persist(durable);
+        }
+        Ok(true)
+    }
+}
