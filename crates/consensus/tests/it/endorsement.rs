@@ -135,17 +135,18 @@ fn who_holds_other_standings_does_not_take_an_endorsement_for_its_own() {
 fn nothing_of_an_endorsed_standing_can_be_changed() {
     let mut roster = roster(&epoch(0));
     endorsed(&mut roster, &epoch(1));
+    endorsed(&mut roster, &epoch(2));
     let of = |number| match &*roster.get(&node(number)).unwrap().proof {
         Proof::Endorsed(endorsed) => endorsed.clone(),
         other => panic!("{other:?}"),
     };
     let verify = |endorsed: &Endorsed| {
         let proof = Arc::new(Proof::Endorsed(endorsed.clone()));
-        proof.verify(&epoch(1), &Unproven).map(drop)
+        proof.verify(&epoch(2), &Unproven).map(drop)
     };
     let good = of(55);
     assert_eq!(verify(&good), Ok(()));
-    let changes: [&dyn Fn(&mut Endorsed); 9] = [
+    let changes: [&dyn Fn(&mut Endorsed); 10] = [
         &|e| e.node = node(56),
         &|e| e.key.incarnation += 1,
         &|e| e.key.standing = Standing::Left,
@@ -154,6 +155,13 @@ fn nothing_of_an_endorsed_standing_can_be_changed() {
         &|e| e.index += 1,
         &|e| e.record = None,
         &|e| e.record = of(56).record,
+        &|e| {
+            e.record
+                .as_mut()
+                .unwrap()
+                .endpoints
+                .push("elsewhere:1".to_owned())
+        },
         &|e| e.path.truncate(1),
     ];
     for (index, change) in changes.iter().enumerate() {
@@ -288,6 +296,10 @@ fn a_vote_on_its_way_to_the_disk_is_not_given_after_sealing() {
         .into_iter()
         .for_each(|id| council.handle_persisted(id));
     assert_eq!(votes_sent(&outputs(&mut council)), 0);
+    council
+        .handle_proposal(node(2), admission(50), now)
+        .unwrap();
+    assert_eq!(votes_sent(&outputs(&mut council)), 0, "given to who asks");
 }
 
 #[test]
