@@ -432,6 +432,7 @@ impl Council {
     }
 }
 
+/// The standing that a proposal would make, whenever it is decided.
 fn claimed_key(proposal: &Proposal) -> Option<StandingKey> {
     let (incarnation, standing, attempt, hash) = match proposal {
         Proposal::Admit(record) => (
@@ -453,6 +454,7 @@ fn claimed_key(proposal: &Proposal) -> Option<StandingKey> {
         standing,
         attempt,
         hash,
+        decided: 0,
     })
 }
 

@@ -43,8 +43,6 @@ pub struct Endorsed {
     pub node: NodeId,
     /// Which.
     pub key: StandingKey,
-    /// In which epoch it was decided.
-    pub decided: u64,
     /// The record by which the node is, or was, a member; none for an eviction.
     pub record: Option<Record>,
     /// The standing's place among those endorsed.
@@ -56,7 +54,14 @@ pub struct Endorsed {
 }
 
 impl Endorsement {
-    /// What of a roster is to be endorsed in `epoch`; nothing when its count is 0.
+    /// Whether a roster has a standing that the voters of `epoch` have not signed.
+    pub fn is_due(roster: &Roster, epoch: u64) -> bool {
+        roster
+            .iter()
+            .any(|(_, entry)| entry.proof.certificate().epoch < epoch)
+    }
+
+    /// What of a roster is to be endorsed in `epoch`.
     pub fn of(roster: &Roster, epoch: u64) -> Self {
         let leaves: Vec<Digest> = endorsable(roster, epoch).map(leaf_of_entry).collect();
         let count = leaves.len() as u64;
@@ -116,7 +121,6 @@ impl Endorsement {
         let prove = |(index, (node, entry)): (usize, &(&NodeId, &Entry))| Endorsed {
             node: **node,
             key: entry.key,
-            decided: entry.proof.decided(),
             record: entry.proof.record().cloned(),
             index: index as u64,
             path: tree.path(index),
@@ -157,10 +161,10 @@ impl Endorsed {
         };
         let leads_to_root =
             Endorsement::of_certificate(&self.endorsement).is_some_and(|endorsed| {
-                let leaf = leaf(&self.node, &self.key, self.decided);
+                let leaf = leaf(&self.node, &self.key);
                 root_of(leaf, self.index, endorsed.count, &self.path) == Some(endorsed.root)
             });
-        if !is_whole || !leads_to_root || self.decided >= self.endorsement.epoch {
+        if !is_whole || !leads_to_root || self.key.decided >= self.endorsement.epoch {
             return Err(ProofError::NotEndorsed(self.node));
         }
         if let Some(record) = &self.record {
@@ -176,29 +180,28 @@ impl Endorsed {
 const ENDS_KEPT: u64 = 2;
 
 /// Whether a standing is kept in `epoch`.
-pub(crate) fn is_kept(entry: &Entry, epoch: u64) -> bool {
-    let decided = entry.proof.decided();
-    entry.key.standing == Standing::Admitted || decided.saturating_add(ENDS_KEPT) >= epoch
+pub(crate) fn is_kept(key: &StandingKey, epoch: u64) -> bool {
+    key.standing == Standing::Admitted || key.decided.saturating_add(ENDS_KEPT) >= epoch
 }
 
-/// The standings that the voters of `epoch` have not signed yet, by node.
+/// The standings that were decided before `epoch`, endorsed already or not, by node: the same in all rosters that are equal.
 fn endorsable(roster: &Roster, epoch: u64) -> impl Iterator<Item = (&NodeId, &Entry)> {
     roster
         .iter()
-        .filter(move |(_, entry)| entry.proof.certificate().epoch < epoch && is_kept(entry, epoch))
+        .filter(move |(_, entry)| entry.key.decided < epoch && is_kept(&entry.key, epoch))
 }
 
 fn leaf_of_entry((node, entry): (&NodeId, &Entry)) -> Digest {
-    leaf(node, &entry.key, entry.proof.decided())
+    leaf(node, &entry.key)
 }
 
-fn leaf(node: &NodeId, key: &StandingKey, decided: u64) -> Digest {
+fn leaf(node: &NodeId, key: &StandingKey) -> Digest {
     Transcript::new("quorate/endorsed/1")
         .bytes(node.as_ref())
         .u64(key.incarnation)
         .u64(key.standing as u64)
         .u64(key.attempt)
         .bytes(key.hash.as_ref())
-        .u64(decided)
+        .u64(key.decided)
         .finish()
 }

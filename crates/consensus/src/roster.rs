@@ -1,6 +1,6 @@
 //! Who is in, who was thrown out and who has left, each with the proof (the documents' PL).
 //!
-//! Standings are totally ordered by (incarnation, `Admitted` < `Evicted` < `Left`, attempt, record hash), and merging
+//! Standings are totally ordered by (incarnation, `Admitted` < `Evicted` < `Left`, attempt, record hash, epoch), and merging
 //! takes the larger. Merging is therefore commutative, associative and idempotent: nodes exchange proofs in any order
 //! and end up equal, without a leader or a log. Digests cover the order's key, never the proof's bytes: two
 //! certificates of one decision may carry the signatures of different quorums.
@@ -44,6 +44,17 @@ pub struct StandingKey {
     pub attempt: u64,
     /// The record's or report's hash.
     pub hash: Digest,
+    /// In which epoch it was decided. One question may be put to the voters of two epochs; the later decision counts, so that
+    /// all rosters agree on when an end may be forgotten.
+    pub decided: u64,
+}
+
+impl StandingKey {
+    /// Whether this is the same standing, in whatever epoch it was decided.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let decided = other.decided;
+        *other == Self { decided, ..*self }
+    }
 }
 
 /// What proves a standing. Means nothing until [verified](Proof::verify).
@@ -109,6 +120,7 @@ impl Proof {
                 standing,
                 attempt: record.attempt,
                 hash: record.hash(),
+                decided: self.certificate().epoch,
             };
             (record.node, key)
         };
@@ -130,6 +142,7 @@ impl Proof {
                         standing: Standing::Evicted,
                         attempt: report.attempt,
                         hash: report.hash(),
+                        decided: certificate.epoch,
                     },
                 )),
                 _ => None,
@@ -143,15 +156,6 @@ impl Proof {
             Self::Admission(certificate) | Self::Eviction(certificate) => certificate,
             Self::Departure(departure) => departure.admission.certificate(),
             Self::Endorsed(endorsed) => endorsed.certificate(),
-        }
-    }
-
-    /// In which epoch the standing was decided, whoever endorsed it later. A departure is decided in that which signed what
-    /// it ends.
-    pub fn decided(&self) -> u64 {
-        match self {
-            Self::Endorsed(endorsed) => endorsed.decided,
-            proof => proof.certificate().epoch,
         }
     }
 
@@ -385,6 +389,11 @@ impl Roster {
         };
         match compare(&key, &entry.key) {
             Ordering::Less => Merged::Outdated,
+            // Decided again in a later epoch.
+            Ordering::Greater if key.is_same(&entry.key) => {
+                self.replace(node, Entry { key, proof });
+                Merged::Widened
+            }
             Ordering::Greater => Merged::Changed(self.replace(node, Entry { key, proof })),
             Ordering::Equal => entry
                 .proof
@@ -426,7 +435,7 @@ impl Roster {
     /// Forgets the ends that are not kept in `epoch`: those decided three epochs before it, or earlier. Returns whose.
     pub fn forget_departed(&mut self, epoch: u64) -> Vec<NodeId> {
         let is_outdated =
-            |(node, entry): (&NodeId, &Entry)| (!is_kept(entry, epoch)).then_some(*node);
+            |(node, entry): (&NodeId, &Entry)| (!is_kept(&entry.key, epoch)).then_some(*node);
         let outdated: Vec<NodeId> = self.entries.iter().filter_map(is_outdated).collect();
         for node in &outdated {
             if let Some(entry) = self.entries.remove(node) {
@@ -454,6 +463,7 @@ impl Roster {
             .u64(key.standing as u64)
             .u64(key.attempt)
             .bytes(key.hash.as_ref())
+            .u64(key.decided)
             .finish();
         let bucket = &mut self.buckets[bucket_of(node)];
         bucket

@@ -184,7 +184,7 @@ impl Council {
                 continue;
             };
             let proposal = matter.proposal.clone();
-            if claimed_key(&proposal) == Some(key) {
+            if claimed_key(&proposal).is_some_and(|claimed| claimed.is_same(&key)) {
                 if let Some(matter) = self.matters.get_mut(&id) {
                     matter.carried = true;
                     matter.announced = true;

@@ -67,9 +67,10 @@ impl Council {
         Ok(())
     }
 
-    /// What of the roster this epoch's voters have not signed yet.
-    pub fn unendorsed(&self) -> Endorsement {
-        Endorsement::of(&self.roster, self.electorate.epoch())
+    /// What of the roster this epoch's voters are to sign, if there is anything that they have not signed.
+    pub fn unendorsed(&self) -> Option<Endorsement> {
+        let epoch = self.electorate.epoch();
+        Endorsement::is_due(&self.roster, epoch).then(|| Endorsement::of(&self.roster, epoch))
     }
 
     /// Takes in what the voters have endorsed. Returns whether it is this roster's: rosters that differ have to be compared

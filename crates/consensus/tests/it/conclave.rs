@@ -166,6 +166,10 @@ impl World {
             station.log.push(output.clone());
             match output {
                 Output::Persist { id, durable } => {
+                    if let Durable::Acceptor(acceptor) = &durable {
+                        // One decision for each epoch; what follows is the next assembly's.
+                        assert_eq!(acceptor.epoch, station.conclave.electorate().epoch());
+                    }
                     station.said.push(durable);
                     station.conclave.handle_persisted(id, now);
                 }

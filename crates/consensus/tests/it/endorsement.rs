@@ -5,8 +5,8 @@ use std::sync::Arc;
 use quorate_consensus::council::{Decision, Output};
 use quorate_consensus::{
     Certificate, CertificateError, Choice, Council, Departure, Electorate, Endorsed, Endorsement,
-    Merged, Passport, Proof, ProofError, Proposal, ProposeError, QuorumRule, Roster, Standing,
-    Unproven, council,
+    Merged, Passport, Proof, ProofError, Proposal, ProposeError, QuorumRule, Record, Roster,
+    Standing, Unproven, council,
 };
 
 use crate::sample::{
@@ -60,7 +60,7 @@ fn endorsed(roster: &mut Roster, electorate: &Electorate) {
             .unwrap()
             .is_some()
     );
-    assert_eq!(Endorsement::of(roster, electorate.epoch()).count, 0);
+    assert!(!Endorsement::is_due(roster, electorate.epoch()));
 }
 
 #[test]
@@ -151,16 +151,14 @@ fn nothing_of_an_endorsed_standing_can_be_changed() {
         &|e| e.key.incarnation += 1,
         &|e| e.key.standing = Standing::Left,
         &|e| e.key.attempt += 1,
-        &|e| e.decided = 1,
+        &|e| e.key.decided = 1,
         &|e| e.index += 1,
         &|e| e.record = None,
         &|e| e.record = of(56).record,
         &|e| {
-            e.record
-                .as_mut()
-                .unwrap()
-                .endpoints
-                .push("elsewhere:1".to_owned())
+            let endpoints = vec!["elsewhere:1".to_owned()];
+            let moved = Record::sign(&signer(55), NETWORK, endpoints, 1, 1, START_MS);
+            e.record = Some(moved.unwrap());
         },
         &|e| e.path.truncate(1),
     ];
@@ -332,4 +330,31 @@ fn what_was_open_is_put_to_the_next_electorate() {
     let without = Electorate::of(NETWORK, QuorumRule::Majority, [2, 3].map(node)).unwrap();
     assert!(council.succeed(without, now).is_err());
     assert_eq!(council.electorate().epoch(), 1);
+}
+
+#[test]
+fn what_two_epochs_decide_is_one_standing_and_the_later_decision_counts() {
+    let decide = |number| certificate(&epoch(number), &admission(50), [1, 2, 3]);
+    let (mut one, mut other) = (Roster::new(), Roster::new());
+    let proofs = [0, 1].map(|number| Proof::Admission(decide(number)));
+    for proof in proofs.clone() {
+        merge(&mut one, proof, &epoch(1));
+    }
+    let merged: Vec<Merged> = proofs
+        .into_iter()
+        .rev()
+        .map(|proof| merge(&mut other, proof, &epoch(1)))
+        .collect();
+    assert_eq!(merged, [Merged::Changed(None), Merged::Outdated]);
+    assert_eq!((one.digest(), one.len()), (other.digest(), 1));
+    assert_eq!(one.get(&node(50)).unwrap().key.decided, 1);
+    // It is no news that it was decided again.
+    let mut earlier = Roster::new();
+    merge(&mut earlier, Proof::Admission(decide(0)), &epoch(1));
+    let again = merge(&mut earlier, Proof::Admission(decide(1)), &epoch(1));
+    assert_eq!(again, Merged::Widened);
+    assert_eq!(
+        (earlier.digest(), earlier.member_count()),
+        (one.digest(), 1)
+    );
 }
