@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use output::{Message, MessageError, Output, PersistId, SeatError};
+pub use output::{Message, MessageError, Output, PersistId, SeatError, Step};
 
 use crate::assembly::{self, Assembly};
 use crate::electorate::Electorate;
@@ -43,6 +43,9 @@ use crate::vote::Choice;
 
 /// How many nodes each voter may want a seat for at a time.
 const NOMINATIONS_PER_VOTER: usize = 4;
+
+/// How many nodes may want a seat by their own word alone.
+const SELF_NOMINATIONS_MAX: usize = 16;
 
 /// How often a seal is repeated until the epoch is handed over.
 const REPEAT: Duration = Duration::from_secs(1);
@@ -70,20 +73,19 @@ pub struct Conclave {
     /// The seals of this epoch's voters, with what each holds.
     seals: BTreeMap<NodeId, (Seal, Digest)>,
     roster: Digest,
-    /// The chain since the first electorate known.
-    handovers: Vec<Arc<Handover>>,
-    first_epoch: u64,
+    /// The chain as far as others can be shown it, by the epoch that each ends.
+    handovers: BTreeMap<u64, Arc<Handover>>,
     repeat_at: Option<Instant>,
     seed: u64,
     out: VecDeque<Output>,
 }
 
 impl Conclave {
-    /// A conclave of this electorate, with the handovers that follow it and what this voter had said, as they were stored.
+    /// A conclave of this electorate, with the steps that follow it and what this voter had said, as they were stored.
     /// `roster` is the digest of its roster; `seed` feeds the jitter.
     ///
     /// # Errors
-    /// When a stored handover does not follow. [`HandoverError::Undecided`]: not enough voters are known.
+    /// When a stored step does not follow. [`HandoverError::Undecided`]: not enough voters are known.
     #[expect(
         clippy::too_many_arguments,
         reason = "each is a plain fact of the one call that makes a conclave"
@@ -92,7 +94,7 @@ impl Conclave {
         signer: Arc<dyn Signer>,
         scheme: Arc<dyn Scheme>,
         electorate: Electorate,
-        handovers: impl IntoIterator<Item = Arc<Handover>>,
+        steps: impl IntoIterator<Item = Step>,
         said: Vec<Durable>,
         roster: Digest,
         config: assembly::Config,
@@ -102,7 +104,6 @@ impl Conclave {
         let mut this = Self {
             signer,
             scheme,
-            first_epoch: electorate.epoch(),
             electorate,
             assembly: None,
             config: assembly::Config {
@@ -116,16 +117,24 @@ impl Conclave {
             own_seal: None,
             seals: BTreeMap::new(),
             roster,
-            handovers: Vec::new(),
+            handovers: BTreeMap::new(),
             repeat_at: None,
             seed,
             out: VecDeque::new(),
         };
-        for handover in handovers {
-            if handover.epoch >= this.electorate.epoch() {
-                this.electorate = handover.verify(&this.electorate, &*this.scheme)?;
-                this.handovers.push(handover);
+        for step in steps {
+            // A list of a later epoch may have taken the place of an earlier one.
+            if step.epoch() < this.electorate.epoch() {
+                continue;
             }
+            this.electorate = match step {
+                Step::HandedOver(handover) => {
+                    let next = handover.verify(&this.electorate, &*this.scheme)?;
+                    this.handovers.insert(handover.epoch, handover);
+                    next
+                }
+                Step::Recovered { next, .. } => next.following(&this.electorate)?,
+            };
         }
         this.settle(now);
         Ok(this)
@@ -141,12 +150,17 @@ impl Conclave {
         self.own_seal.is_some()
     }
 
-    /// Every handover since the first electorate known.
-    pub fn handovers(&self) -> &[Arc<Handover>] {
-        &self.handovers
+    /// The handovers that follow an epoch, in order, as many as one message carries.
+    pub fn handovers_from(&self, epoch: u64) -> Vec<Arc<Handover>> {
+        let following = self.handovers.range(epoch..).zip(epoch..);
+        following
+            .take_while(|((ended, _), expected)| *ended == expected)
+            .take(HANDOVERS_PER_MESSAGE)
+            .map(|((_, handover), _)| handover.clone())
+            .collect()
     }
 
-    /// For whom a seat is wanted, and which voters' persons have not agreed yet.
+    /// The records of those for whom a seat is wanted, and which voters' persons have not agreed yet.
     pub fn nominations(&self) -> Vec<(&Record, Vec<NodeId>)> {
         let mut nominations = BTreeMap::new();
         for record in self.nominated.values().flat_map(BTreeMap::values) {
@@ -199,7 +213,7 @@ impl Conclave {
         Ok(())
     }
 
-    /// Agrees to a seat that another voter's person wants for a node.
+    /// Agrees to a seat that another voter's person, or a node itself, wants.
     ///
     /// # Errors
     /// Why it cannot be.
@@ -301,8 +315,14 @@ impl Conclave {
                     }
                 }
             }
-            Message::Nominated(record) if is_voter => {
-                if self.check_nomination(&record).is_ok() {
+            // A voter's person wants it, or the node itself.
+            Message::Nominated(record) if is_voter || record.node == from => {
+                let by_strangers = self.nominated.keys();
+                let by_strangers = by_strangers.filter(|by| !self.electorate.contains(by));
+                let has_room = is_voter
+                    || self.nominated.contains_key(&from)
+                    || by_strangers.count() < SELF_NOMINATIONS_MAX;
+                if has_room && self.check_nomination(&record).is_ok() {
                     record.verify(&*self.scheme)?;
                     let wanted = self.nominated.entry(from).or_default();
                     let is_news = wanted.get(&record.node) != Some(&*record);
@@ -462,15 +482,7 @@ impl Conclave {
     }
 
     fn tell_handovers(&mut self, to: NodeId, epoch: u64) {
-        let from = epoch.checked_sub(self.first_epoch);
-        let from = from.and_then(|from| usize::try_from(from).ok());
-        let following = from.and_then(|from| self.handovers.get(from..));
-        let following: Vec<_> = following
-            .unwrap_or_default()
-            .iter()
-            .take(HANDOVERS_PER_MESSAGE)
-            .cloned()
-            .collect();
+        let following = self.handovers_from(epoch);
         if !following.is_empty() {
             self.push_send(vec![to], Message::Handovers(following));
         }
@@ -591,7 +603,7 @@ impl Conclave {
     fn take_over(&mut self, handover: Arc<Handover>, now: Now) -> Result<(), HandoverError> {
         let electorate = handover.verify(&self.electorate, &*self.scheme)?;
         self.electorate = electorate;
-        self.handovers.push(handover.clone());
+        self.handovers.insert(handover.epoch, handover.clone());
         self.assembly = None;
         self.said.clear();
         self.own_seal = None;
@@ -601,7 +613,7 @@ impl Conclave {
         self.challenged.retain(|voter| electorate.contains(voter));
         self.nominated.retain(|voter, wanted| {
             wanted.retain(|node, _| !electorate.contains(node));
-            electorate.contains(voter) && !wanted.is_empty()
+            !wanted.is_empty() && (electorate.contains(voter) || wanted.contains_key(voter))
         });
         self.out.push_back(Output::HandedOver {
             handover: handover.clone(),

@@ -168,12 +168,19 @@ impl Seating {
         Ok(())
     }
 
-    fn electorate(&self, network: NetworkId, epoch: u64) -> Result<Electorate, ElectorateError> {
+    /// The electorate that these make after another one, by whoever's word.
+    ///
+    /// # Errors
+    /// When there cannot be such an electorate.
+    pub fn following(&self, electorate: &Electorate) -> Result<Electorate, HandoverError> {
+        self.check()?;
         let seats = self.seats.iter().map(|(name, voter)| Seat {
             name: name.clone(),
             voter: Some(*voter),
         });
-        Electorate::new(network, epoch, self.rule, seats)
+        let epoch = electorate.epoch().saturating_add(1);
+        let next = Electorate::new(electorate.network(), epoch, self.rule, seats)?;
+        Ok(next.following(electorate.clone()))
     }
 }
 
@@ -321,9 +328,6 @@ impl Handover {
         if got < quorum {
             return Err(HandoverError::Undecided { quorum, got });
         }
-        let next = self
-            .next
-            .electorate(self.network, self.epoch.saturating_add(1))?;
-        Ok(next.following(electorate.clone()))
+        self.next.following(electorate)
     }
 }

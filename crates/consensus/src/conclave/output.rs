@@ -45,6 +45,30 @@ pub enum Message {
     },
 }
 
+/// How one epoch was followed by the next, as it is stored: the chain from the first electorate known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Step {
+    /// By a quorum's word.
+    HandedOver(Arc<Handover>),
+    /// By an operator's, at this node alone, because a quorum was lost for good. It proves nothing to others.
+    Recovered {
+        /// The epoch that ended.
+        epoch: u64,
+        /// Who votes in the next.
+        next: Seating,
+    },
+}
+
+impl Step {
+    /// The epoch that it ends.
+    pub fn epoch(&self) -> u64 {
+        match self {
+            Self::HandedOver(handover) => handover.epoch,
+            Self::Recovered { epoch, .. } => *epoch,
+        }
+    }
+}
+
 /// What a conclave wants done, and what it tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use quorate_consensus::conclave::{Message, Output, SeatError};
+use quorate_consensus::conclave::{Message, Output, SeatError, Step};
 use quorate_consensus::succession::Durable;
 use quorate_consensus::{
     Conclave, Digest, Electorate, Handover, HandoverError, NodeId, Now, QuorumRule, Record, Seal,
@@ -81,7 +81,7 @@ impl World {
             Arc::new(signer(number)),
             Arc::new(Unproven),
             self.first.clone(),
-            handovers.clone(),
+            handovers.iter().cloned().map(Step::HandedOver),
             said.clone(),
             digest(&holds),
             assembly::Config::default(),
