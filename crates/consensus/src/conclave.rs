@@ -59,6 +59,8 @@ pub struct Conclave {
     signer: Arc<dyn Signer>,
     scheme: Arc<dyn Scheme>,
     electorate: Electorate,
+    /// The one that it began with, with whoever was met there.
+    first: Electorate,
     /// `None` while not all voters are known, or without a seat.
     assembly: Option<Assembly>,
     config: assembly::Config,
@@ -104,6 +106,7 @@ impl Conclave {
         let mut this = Self {
             signer,
             scheme,
+            first: electorate.clone(),
             electorate,
             assembly: None,
             config: assembly::Config {
@@ -145,6 +148,11 @@ impl Conclave {
         &self.electorate
     }
 
+    /// The electorate that this node began with, with whoever it has met there since.
+    pub const fn first_electorate(&self) -> &Electorate {
+        &self.first
+    }
+
     /// Whether this voter gives no more votes in this epoch.
     pub const fn is_sealed(&self) -> bool {
         self.own_seal.is_some()
@@ -183,6 +191,9 @@ impl Conclave {
         now: Now,
     ) -> Result<bool, crate::ElectorateError> {
         let is_news = self.electorate.bind(seat, voter)?;
+        if self.first.id() == self.electorate.id() {
+            self.first.bind(seat, voter)?;
+        }
         self.settle(now);
         Ok(is_news)
     }
@@ -312,6 +323,8 @@ impl Conclave {
                 for handover in handovers {
                     if handover.epoch == self.electorate.epoch() {
                         self.take_over(handover, now)?;
+                    } else {
+                        self.widen(&handover);
                     }
                 }
             }
@@ -350,21 +363,28 @@ impl Conclave {
                     self.seals.insert(from, (seal, roster));
                 }
             }
-            Message::Sealed { seal, .. } => self.tell_handovers(from, seal.epoch),
+            Message::Sealed { seal, .. } => {
+                // It has not heard, and its seal makes the handover clearer to those who know other voters.
+                let epoch = seal.epoch;
+                self.widen_by(seal);
+                self.tell_handovers(from, epoch);
+            }
             Message::Assembly { epoch, .. } => self.tell_handovers(from, epoch),
             Message::Nominated(_) | Message::Challenged(_) => {}
         }
         Ok(())
     }
 
-    /// The roster has this digest now.
-    pub fn handle_roster(&mut self, digest: Digest, now: Now) {
-        if self.roster != digest {
+    /// The roster has this digest now. Returns whether that was news.
+    pub fn handle_roster(&mut self, digest: Digest, now: Now) -> bool {
+        let is_news = self.roster != digest;
+        if is_news {
             self.roster = digest;
             let voters = self.linked_voters();
             self.tell_seal(voters);
             self.settle(now);
         }
+        is_news
     }
 
     /// What was to be persisted is.
@@ -505,6 +525,59 @@ impl Conclave {
         }
     }
 
+    /// Adds the seals of a handover of the epoch before this one to those that are held, and tells others if there are more
+    /// now: readers who have not met the same voters can check it too.
+    fn widen(&mut self, other: &Handover) {
+        let Some(before) = self.electorate.predecessor() else {
+            return;
+        };
+        let Some(held) = self.handovers.get_mut(&before.epoch()) else {
+            return;
+        };
+        if other.epoch != before.epoch()
+            || other.next != held.next
+            || other
+                .seals
+                .keys()
+                .all(|voter| held.seals.contains_key(voter))
+            || other.verify(before, &*self.scheme).is_err()
+        {
+            return;
+        }
+        let added = other
+            .seals
+            .iter()
+            .filter(|(voter, _)| before.contains(voter));
+        let handover = Arc::make_mut(held);
+        let count = handover.seals.len();
+        for (voter, signature) in added {
+            handover.seals.entry(*voter).or_insert(*signature);
+        }
+        if handover.seals.len() > count {
+            let handover = held.clone();
+            self.out.push_back(Output::Widened(handover.clone()));
+            let voters = self.linked_voters();
+            self.push_send(voters, Message::Handovers(vec![handover]));
+        }
+    }
+
+    /// As [`widen`](Self::widen), by one seal that came late.
+    fn widen_by(&mut self, seal: Seal) {
+        let before = self.electorate.predecessor();
+        let Some(before) = before.filter(|before| before.epoch() == seal.epoch) else {
+            return;
+        };
+        let held = self.handovers.get(&seal.epoch);
+        let Some(held) = held.filter(|held| held.next == seal.next) else {
+            return;
+        };
+        if seal.verify(before, &*self.scheme).is_ok() {
+            let mut wider = Handover::clone(held);
+            wider.seals.insert(seal.voter, seal.signature);
+            self.widen(&wider);
+        }
+    }
+
     /// What must follow every input.
     fn settle(&mut self, now: Now) {
         if self.assembly.is_none() && self.electorate.contains(&self.signer.id()) {
@@ -600,8 +673,15 @@ impl Conclave {
         }
     }
 
-    fn take_over(&mut self, handover: Arc<Handover>, now: Now) -> Result<(), HandoverError> {
+    fn take_over(&mut self, mut handover: Arc<Handover>, now: Now) -> Result<(), HandoverError> {
         let electorate = handover.verify(&self.electorate, &*self.scheme)?;
+        let wider = Arc::make_mut(&mut handover);
+        for (seal, _) in self.seals.values() {
+            // Verified when it came.
+            if seal.next == wider.next {
+                wider.seals.entry(seal.voter).or_insert(seal.signature);
+            }
+        }
         self.electorate = electorate;
         self.handovers.insert(handover.epoch, handover.clone());
         self.assembly = None;
@@ -621,7 +701,7 @@ impl Conclave {
         });
         // Whoever is linked follows: voters, and those who only look on.
         let all: Vec<NodeId> = self.linked.iter().copied().collect();
-        self.push_send(all, Message::Handovers(vec![handover]));
+        self.push_send(all, Message::Handovers(vec![handover.clone()]));
         if self.electorate.contains(&self.signer.id()) {
             self.assemble(now);
             self.accuse_the_challenged(now);

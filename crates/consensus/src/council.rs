@@ -268,13 +268,7 @@ impl Council {
     pub fn handle_proof(&mut self, proof: Arc<Proof>) -> Result<(), ProofError> {
         let known = |(node, key): (NodeId, StandingKey)| {
             let entry = self.roster.get(&node);
-            entry.is_some_and(|entry| {
-                let worth = |proof: &Proof| {
-                    let certificate = proof.certificate();
-                    (certificate.epoch, certificate.votes.len())
-                };
-                entry.key > key || (entry.key == key && worth(&entry.proof) >= worth(&proof))
-            })
+            entry.is_some_and(|entry| entry.outdoes(&key, &proof))
         };
         let claims = proof.claims();
         let mut committing = self.committing.values();

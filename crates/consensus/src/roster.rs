@@ -320,6 +320,18 @@ pub struct Entry {
     pub proof: Arc<Proof>,
 }
 
+impl Entry {
+    /// Whether a proof that claims this standing of the same node adds nothing to what is known, so that it need not be
+    /// checked.
+    pub fn outdoes(&self, key: &StandingKey, proof: &Proof) -> bool {
+        let worth = |proof: &Proof| {
+            let certificate = proof.certificate();
+            (certificate.epoch, certificate.votes.len())
+        };
+        self.key > *key || (self.key == *key && worth(&self.proof) >= worth(proof))
+    }
+}
+
 /// What a merge did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Merged {

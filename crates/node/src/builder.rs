@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use quorate_consensus::{Ed25519, NodeId, Signer};
+use quorate_consensus::conclave::Step;
+use quorate_consensus::{Ed25519, NodeId, QuorumRule, Seating, Signer};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use tokio::net::{TcpListener, TcpSocket};
@@ -13,12 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::{Admission, Discovery, Options, SeedList};
 use crate::error::StartError;
 use crate::identity::Identity;
+use crate::joining::wait_for_seat;
 use crate::node::{self, Node};
 use crate::roles::seed::ABSTAIN;
 use crate::roles::{Bootstrap, Member, Peer, Role, Seed};
 use crate::runtime::{self, Resources, Written};
 use crate::store::{
-    Held, Kind, OPENING_THREAD, Restored, RestoredMember, Store, StoreError, Writer,
+    Held, Kind, OPENING_THREAD, Restored, RestoredMember, SeedStored, Store, StoreError, Stored,
+    Writer,
 };
 use crate::transport::tls::TlsConfig;
 
@@ -31,7 +34,23 @@ pub struct PeerKind(pub(crate) SeedList);
 
 /// What a [`Builder`] makes: one of these seeds.
 #[derive(Debug)]
-pub struct SeedKind(pub(crate) SeedList);
+pub struct SeedKind {
+    pub(crate) seeds: SeedList,
+    /// It waits for a seat, if it has none.
+    joins: bool,
+    /// Who votes from now on, by an operator's word.
+    recovered: Option<SeedList>,
+}
+
+impl SeedKind {
+    pub(crate) const fn new(seeds: SeedList) -> Self {
+        Self {
+            seeds,
+            joins: false,
+            recovered: None,
+        }
+    }
+}
 
 /// What a [`Builder`] makes: a member of an open network.
 #[derive(Debug)]
@@ -241,6 +260,26 @@ impl Builder<PeerKind> {
 }
 
 impl Builder<SeedKind> {
+    /// Lets this node become a seed: it asks for a seat, and [`spawn`](Self::spawn) waits until all seeds have agreed
+    /// ([`Node::seat`]) and the epoch in which it has one has begun. A node that has a seat is not affected.
+    pub const fn joins(mut self) -> Self {
+        self.kind.joins = true;
+        self
+    }
+
+    /// Goes on with these seeds alone, by the word of an operator whose quorum is lost for good: the electorate that this
+    /// seed knows is followed by this one, without anybody's vote. Every line has to name who sits there, and this seed has
+    /// to be among them.
+    ///
+    /// **This breaks what the network promises**: two halves that are told so each go on alone. Do it at every seed that is
+    /// left, with the same list, when all others are lost for good. It is written down, and told at every start from then on
+    /// ([`Event::ElectorateRecovered`](crate::Event::ElectorateRecovered)). Nobody else believes it by itself: peers have to
+    /// be started with a list of the new epoch (that of [`Node::electorate`]).
+    pub fn recover(mut self, seeds: SeedList) -> Self {
+        self.kind.recovered = Some(seeds);
+        self
+    }
+
     /// The line it stands on, as far as that can be told before listening.
     fn line(&self) -> Option<String> {
         let is_told = self.listener.is_none() && !self.listen.ip().is_unspecified();
@@ -254,10 +293,16 @@ impl Builder<SeedKind> {
     pub async fn spawn(mut self) -> Result<Node, StartError> {
         if let Some(line) = self.advertise.first().cloned().or_else(|| self.line()) {
             // Before a key is made for a seed that is none.
-            if self.kind.0.position(&line).is_none() {
+            let may_have_a_seat = self.kind.joins
+                || self.kind.recovered.is_some()
+                || self
+                    .data
+                    .as_ref()
+                    .is_some_and(|data| data.join("store.redb").exists());
+            if self.kind.seeds.position(&line).is_none() && !may_have_a_seat {
                 return Err(StartError::NotASeed {
                     address: line,
-                    seeds: self.kind.0.addresses().join(", "),
+                    seeds: self.kind.seeds.addresses().join(", "),
                 });
             }
         }
@@ -265,8 +310,8 @@ impl Builder<SeedKind> {
         let is_old = key.is_old;
         let site = self.site(key)?;
         let endpoints = self.endpoints(site.address)?;
-        let network = self.kind.0.network();
-        let (store, restored) = match self.data.as_ref().map(|data| data.join("store.redb")) {
+        let network = self.kind.seeds.network();
+        let (store, mut restored) = match self.data.as_ref().map(|data| data.join("store.redb")) {
             Some(path) => {
                 let is_lost = is_old && !path.exists();
                 let abstain_until_ms = if is_lost {
@@ -283,11 +328,43 @@ impl Builder<SeedKind> {
             }
             None => (None, Restored::default()),
         };
+        let mut writes = Vec::new();
+        if let Some(list) = &self.kind.recovered {
+            writes.extend(recover(&self.kind.seeds, list, &restored)?.map(SeedStored::Step));
+        }
+        if self.kind.joins && !self.has_seat(site.id(), &endpoints[0], &restored)? {
+            let identity = &site.key.identity;
+            let seated = wait_for_seat(identity, &endpoints, &self.kind.seeds, &restored).await?;
+            let met = seated
+                .met
+                .into_iter()
+                .filter(|met| !restored.seats.contains(met));
+            let met: Vec<_> = met.collect();
+            writes.extend(
+                met.into_iter()
+                    .map(|(address, id)| SeedStored::Seat { address, id }),
+            );
+            let steps = seated.steps.into_iter().skip(restored.steps.len());
+            writes.extend(steps.map(SeedStored::Step));
+        }
+        if let Some(store) = &store {
+            let writes: Vec<Stored> = writes.iter().cloned().map(Stored::Seed).collect();
+            store
+                .write(writes.iter())
+                .map_err(|error| StartError::Recording(error.to_string()))?;
+        }
+        for write in writes {
+            match write {
+                SeedStored::Step(step) => restored.steps.push(step),
+                SeedStored::Seat { address, id } => restored.seats.push((address, id)),
+                SeedStored::Council(_) | SeedStored::Said(_) => {}
+            }
+        }
         let role = Seed::new(
             site.signer(),
             Arc::new(Ed25519),
             &endpoints[0],
-            &self.kind.0,
+            &self.kind.seeds,
             self.options.clone(),
             restored,
             random_seed()?,
@@ -377,6 +454,50 @@ impl Builder<BootstrapKind> {
     }
 }
 
+impl Builder<SeedKind> {
+    /// Whether it has a seat, as far as it knows.
+    fn has_seat(&self, me: NodeId, line: &str, restored: &Restored) -> Result<bool, StartError> {
+        if let Some(Step::HandedOver(handover)) = restored.steps.last() {
+            return Ok(handover.next.seats.values().any(|voter| *voter == me));
+        }
+        // A list of a later epoch names everybody.
+        let electorate = self.kind.seeds.electorate()?;
+        Ok(electorate.contains(&me)
+            || (electorate.epoch() == 0 && self.kind.seeds.position(line).is_some()))
+    }
+}
+
+/// What an operator's word makes of the electorate that a seed knows; nothing if that was done before.
+fn recover(
+    seeds: &SeedList,
+    list: &SeedList,
+    restored: &Restored,
+) -> Result<Option<Step>, StartError> {
+    let unnamed = list.lines().iter().find(|line| line.pin.is_none());
+    if let Some(line) = unnamed {
+        return Err(StartError::RecoveryUnpinned(line.address.clone()));
+    }
+    let pinned = list.lines().iter();
+    let next = Seating {
+        rule: QuorumRule::Majority,
+        seats: pinned
+            .filter_map(|line| Some((line.address.clone(), line.pin?)))
+            .collect(),
+    };
+    let last = restored.steps.last();
+    if matches!(last, Some(Step::Recovered { next: done, .. }) if *done == next) {
+        return Ok(None);
+    }
+    let first = seeds.electorate()?.epoch();
+    let epoch = last.map_or(first, |step| first.max(step.epoch().saturating_add(1)));
+    tracing::warn!(
+        epoch = epoch + 1,
+        seeds = %list.addresses().join(", "),
+        "RECOVERY: going on with these seeds by an operator's word alone, without a vote of the electorate before"
+    );
+    Ok(Some(Step::Recovered { epoch, next }))
+}
+
 /// Starts a store's writing thread, and says where its answers come.
 fn start_writing(store: Store) -> Result<(Writer, mpsc::UnboundedReceiver<Written>), StartError> {
     let (done, written) = mpsc::unbounded_channel();
@@ -414,6 +535,6 @@ async fn open_store(
     }
 }
 
-fn random_seed() -> Result<u64, StartError> {
+pub(crate) fn random_seed() -> Result<u64, StartError> {
     SysRng.try_next_u64().map_err(StartError::Randomness)
 }

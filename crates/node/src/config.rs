@@ -37,6 +37,8 @@ pub struct SeedLine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeedList {
     lines: Vec<SeedLine>,
+    /// The network and the epoch, if these are not the seeds that the network began with.
+    later: Option<(NetworkId, u64)>,
 }
 
 /// Why a seed list cannot be used.
@@ -69,6 +71,16 @@ pub enum SeedListError {
         /// Whose.
         address: String,
     },
+    /// A list of a later epoch names every seed's identity.
+    #[error(
+        "expected an identity on every line of a list of epoch {epoch}, got none for {address}"
+    )]
+    Unpinned {
+        /// Which epoch's.
+        epoch: u64,
+        /// Whose line.
+        address: String,
+    },
     /// No seed, or too many.
     #[error("expected 1 to {SEEDS_MAX} seeds, got {0}")]
     Count(usize),
@@ -84,7 +96,8 @@ pub enum SeedListError {
 
 impl SeedList {
     /// Reads a `config.csv`: a line `ip,port` or `ip,port,node-id` per seed. Empty lines and lines that start with `#`
-    /// are passed over.
+    /// are passed over. Where the seeds are not those that the network began with, a line `network,network-id,epoch` says
+    /// which network's they are, and since which epoch; all of them are named then.
     ///
     /// # Errors
     /// When the file cannot be read, or the first line that is wrong, with its number.
@@ -107,11 +120,16 @@ impl SeedList {
     pub fn parse(text: &str) -> Result<Self, SeedListError> {
         let mut lines = Vec::new();
         let mut seen = BTreeSet::new();
+        let mut later = None;
         for (index, text) in text.lines().enumerate() {
             let line = index + 1;
             // A byte-order mark is what some editors put before the first line.
             let text = text.trim_start_matches('\u{feff}').trim();
             if text.is_empty() || text.starts_with('#') {
+                continue;
+            }
+            if let Some(named) = parse_network(text) {
+                later = Some(named);
                 continue;
             }
             let parsed = parse_line(text).map_err(|(expected, got)| SeedListError::Line {
@@ -125,7 +143,26 @@ impl SeedList {
             }
             lines.push(parsed);
         }
-        Self::new(lines)
+        let list = Self::new(lines)?;
+        match later {
+            Some((network, epoch)) => list.of_epoch(network, epoch),
+            None => Ok(list),
+        }
+    }
+
+    /// This list as that of a later epoch of a network that began with other seeds.
+    ///
+    /// # Errors
+    /// When a line does not name who sits there.
+    pub fn of_epoch(self, network: NetworkId, epoch: u64) -> Result<Self, SeedListError> {
+        if let Some(line) = self.lines.iter().find(|line| line.pin.is_none()) {
+            let address = line.address.clone();
+            return Err(SeedListError::Unpinned { epoch, address });
+        }
+        Ok(Self {
+            later: Some((network, epoch)),
+            ..self
+        })
     }
 
     /// A list of these lines.
@@ -136,7 +173,7 @@ impl SeedList {
         let mut lines: Vec<SeedLine> = lines.into_iter().collect();
         lines.sort();
         if (1..=SEEDS_MAX).contains(&lines.len()) {
-            Ok(Self { lines })
+            Ok(Self { lines, later: None })
         } else {
             Err(SeedListError::Count(lines.len()))
         }
@@ -158,8 +195,11 @@ impl SeedList {
     }
 
     /// The network these seeds found: a hash of their addresses. Pins are left out, so that those who pin and those
-    /// who do not are in one network.
+    /// who do not are in one network. A list of a later epoch says itself whose it is.
     pub fn network(&self) -> NetworkId {
+        if let Some((network, _)) = self.later {
+            return network;
+        }
         let digest = Transcript::new("quorate/seeded-network/1")
             .list(self.lines.iter().map(|line| &line.address))
             .finish();
@@ -175,13 +215,17 @@ impl SeedList {
             name: line.address.clone(),
             voter: line.pin,
         });
-        Electorate::new(self.network(), 0, QuorumRule::Majority, seats)
+        let epoch = self.later.map_or(0, |(_, epoch)| epoch);
+        Electorate::new(self.network(), epoch, QuorumRule::Majority, seats)
     }
 }
 
 impl fmt::Display for SeedList {
     /// As `config.csv`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((network, epoch)) = self.later {
+            writeln!(f, "network,{network},{epoch}")?;
+        }
         self.lines.iter().try_for_each(|line| {
             let (host, port) = line.address.rsplit_once(':').unwrap_or((&line.address, ""));
             let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -192,6 +236,15 @@ impl fmt::Display for SeedList {
             }
         })
     }
+}
+
+/// `network,network-id,epoch`; a host of that name has a port, not an id.
+fn parse_network(text: &str) -> Option<(NetworkId, u64)> {
+    let mut fields = text.split(',').map(str::trim);
+    let named = (fields.next()?, fields.next()?, fields.next()?);
+    let is_whole = named.0 == "network" && fields.next().is_none();
+    let (network, epoch) = (named.1.parse().ok()?, named.2.parse().ok()?);
+    is_whole.then_some((network, epoch))
 }
 
 fn parse_line(text: &str) -> Result<SeedLine, (&'static str, &str)> {

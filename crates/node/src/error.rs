@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use quorate_consensus::succession::LinkError;
-use quorate_consensus::{ElectorateError, ProofError, RecordError, council};
+use quorate_consensus::{ElectorateError, HandoverError, ProofError, RecordError, council};
 
 use crate::identity::IdentityError;
 use crate::store::StoreError;
@@ -31,6 +31,15 @@ pub enum StartError {
         /// The list.
         seeds: String,
     },
+    /// A stored step of the electorate does not follow, or too few seeds are known to tell.
+    #[error("the stored changes of the electorate do not follow from the seed list: {0}")]
+    Handover(HandoverError),
+    /// A recovery names every voter.
+    #[error("expected a list with an identity on every line to recover with, got none for {0}")]
+    RecoveryUnpinned(String),
+    /// What this node was told of the electorate could not be stored.
+    #[error("cannot store how the electorate changed: {0}")]
+    Recording(String),
     /// The key was replaced, and the store is another seed's.
     #[error(
         "the store belongs to seed {stored}, but the key is {key}'s; put the key back, or move the store away"

@@ -41,6 +41,9 @@ impl Party {
 
 /// The first address that a proof names for its node.
 pub(crate) fn address_of(proof: &Proof) -> Option<String> {
+    if let Some(record) = proof.record() {
+        return record.endpoints.first().cloned();
+    }
     match &proof.certificate().proposal {
         Proposal::Admit(record) => record.endpoints.first().cloned(),
         Proposal::Evict(report) => Some(report.endpoint.clone()),
@@ -454,6 +457,51 @@ pub enum Event {
     },
     /// A member contradicted itself. After a fork, this node decides nothing more.
     Contradiction(Box<Evidence>),
+    /// A node, or the person at another seed, wants a seat for it. Agree with [`Node::seat`](crate::Node::seat).
+    SeatWanted {
+        /// For whom.
+        candidate: Party,
+        /// Who wants it: a seed's person, or the node itself.
+        by: Party,
+    },
+    /// The person at another seed wants a seed unseated. Agree with [`Node::unseat`](crate::Node::unseat).
+    SeatChallenged {
+        /// Which seed.
+        seed: Party,
+        /// Whose person.
+        by: Party,
+    },
+    /// Who votes next is decided. Until a quorum of seeds hold the same roster, nobody votes.
+    ElectorateDecided {
+        /// The next seats.
+        seats: Vec<String>,
+    },
+    /// Other seeds vote now.
+    ElectorateChanged {
+        /// Which electorate this is.
+        epoch: u64,
+        /// Its seats.
+        seats: Vec<String>,
+    },
+    /// An operator went on with other seeds, without a vote of those before; told at every start.
+    ElectorateRecovered {
+        /// Which electorate was made so.
+        epoch: u64,
+        /// Its seats.
+        seats: Vec<String>,
+    },
+    /// This seed has no seat any more.
+    Unseated {
+        /// Since which epoch.
+        epoch: u64,
+    },
+    /// The seeds of this epoch have endorsed what was decided before it.
+    Endorsed {
+        /// Which epoch.
+        epoch: u64,
+        /// How many standings.
+        standings: u64,
+    },
     /// Something could not be made durable; what depends on it was not done.
     StoreFailed(String),
     /// The listener was too slow: so many events were dropped before the next one.

@@ -50,6 +50,7 @@ pub mod config;
 mod error;
 pub mod event;
 mod identity;
+mod joining;
 pub mod limits;
 mod node;
 pub mod protocol;
@@ -65,7 +66,7 @@ pub use event::{Delivery, Event, MemberInfo, Party};
 pub use identity::{Identity, IdentityError};
 pub use node::{Events, Node};
 pub use quorate_consensus::NodeId;
-pub use roles::RequestError;
+pub use roles::{ElectorateInfo, RequestError, SeatWanted};
 pub use {quorate_consensus as consensus, quorate_gossip as gossip};
 
 /// The examples in the READMEs, compiled as tests.

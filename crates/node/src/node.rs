@@ -13,7 +13,7 @@ use crate::builder::{BootstrapKind, Builder, MemberKind, PeerKind, SeedKind};
 use crate::config::{Admission, Discovery, SeedList};
 use crate::event::{Event, MemberInfo};
 use crate::limits::REQUESTS_MAX;
-use crate::roles::{Reply, Request, RequestError, Role};
+use crate::roles::{ElectorateInfo, Reply, Request, RequestError, Role};
 use crate::runtime::{self, Asked, Resources};
 
 /// How many events may wait for a slow listener before the oldest are dropped and it is told so.
@@ -62,7 +62,7 @@ impl Node {
 
     /// The seed that listens at `listen`, which is a line of the list.
     pub fn seed(listen: SocketAddr, seeds: SeedList) -> Builder<SeedKind> {
-        Builder::new(listen, SeedKind(seeds))
+        Builder::new(listen, SeedKind::new(seeds))
     }
 
     /// Who it is.
@@ -151,6 +151,39 @@ impl Node {
     /// When the members that answer can decide, or this node is no member of an open network.
     pub async fn refound(&self) -> Result<(), RequestError> {
         self.done(Request::Refound).await
+    }
+
+    /// Who votes, and for whom a seat is wanted; `None` when this node is no seed, or has stopped.
+    pub async fn electorate(&self) -> Option<ElectorateInfo> {
+        match self.ask(Request::Electorate).await {
+            Some(Reply::Electorate(info)) => Some(*info),
+            _ => None,
+        }
+    }
+
+    /// Agrees that a node gets a seat among the seeds; see [`Event::SeatWanted`]. It gets it once all seeds agree.
+    ///
+    /// # Errors
+    /// When nobody wants a seat for it, the seeds are changing already, or this node is no seed.
+    pub async fn seat(&self, node: NodeId) -> Result<(), RequestError> {
+        self.done(Request::Seat(node)).await
+    }
+
+    /// Wants a seed unseated: one that is gone for good, or is not to vote any more. It is once all other seeds want it, and
+    /// they are a majority.
+    ///
+    /// # Errors
+    /// When it has no seat, the seeds are changing already, or this node is no seed.
+    pub async fn unseat(&self, seed: NodeId) -> Result<(), RequestError> {
+        self.done(Request::Unseat(seed)).await
+    }
+
+    /// Gives up this seed's seat, by its own word; see [`Event::Unseated`]. It goes on until it is stopped.
+    ///
+    /// # Errors
+    /// When it is the last seed, the seeds are changing already, or this node is no seed.
+    pub async fn resign(&self) -> Result<(), RequestError> {
+        self.done(Request::Resign).await
     }
 
     async fn done(&self, request: Request) -> Result<(), RequestError> {

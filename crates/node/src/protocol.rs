@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 pub use open::{DiscoveryMessage, JoinMessage, KNOWN_MAX, KnownMember, NeighborMessage};
 use quorate_consensus::{
-    DeadReport, Departure, Digest, Inquiry, NetworkId, NodeId, Proof, ProposeError, Record,
-    StandingKey, Testimony, assembly, council,
+    Certificate, DeadReport, Departure, Digest, Inquiry, NetworkId, NodeId, Proof, ProposeError,
+    Record, Standing, StandingKey, Testimony, assembly, conclave, council,
 };
 use quorate_gossip as gossip;
 use quorate_wire::Format;
@@ -124,10 +124,11 @@ impl fmt::Display for Goodbye {
             Self::Mismatch(what) => write!(f, "the hellos do not fit: {what}"),
             Self::NoPassport(why) => write!(f, "no valid admission certificate: {why}"),
             Self::NotAMember(proof) => {
-                let standing = match **proof {
-                    Proof::Admission(_) => "a member",
-                    Proof::Eviction(_) => "evicted",
-                    Proof::Departure(_) => "gone by its own word",
+                let standing = match proof.claims().map(|(_, key)| key.standing) {
+                    Some(Standing::Admitted) => "a member",
+                    Some(Standing::Evicted) => "evicted",
+                    Some(Standing::Left) => "gone by its own word",
+                    None => "what its proof does not say",
                 };
                 write!(f, "the node is {standing}")
             }
@@ -157,6 +158,10 @@ pub enum Message {
     RegisterRefused(Refusal),
     /// Between seeds: `REGISTER_PROPOSAL`, `REGISTER_VOTE`, `DEAD_PROPOSAL`, `DEAD_VOTE` and what settles them.
     Council(council::Message),
+    /// Between seeds: who votes next. Register: how far the sender has followed, and the handovers that follow.
+    Electorate(conclave::Message),
+    /// From a seed: a later epoch's voters have endorsed the standings decided before it.
+    Endorsed(Arc<Certificate>),
     /// Standings and their proofs, `DEAD_CONFIRMED` among them.
     Roster(RosterMessage),
     /// Peer to seed: how many links the sender has.
@@ -223,6 +228,8 @@ impl Message {
             Self::RegisterRequest(_) => "REGISTER_REQUEST",
             Self::RegisterRefused(_) => "REGISTER_REFUSED",
             Self::Council(_) => "COUNCIL",
+            Self::Electorate(_) => "ELECTORATE",
+            Self::Endorsed(_) => "ENDORSED",
             Self::Roster(_) => "ROSTER",
             Self::LinkCount(_) => "LINK_COUNT",
             Self::LinkCounts(_) => "LINK_COUNTS",

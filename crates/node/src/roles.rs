@@ -23,8 +23,9 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
+use quorate_consensus::conclave::SeatError;
 use quorate_consensus::succession::SayError;
-use quorate_consensus::{NodeId, Now};
+use quorate_consensus::{NetworkId, NodeId, Now};
 use quorate_gossip::{BroadcastError, Published};
 
 pub use bootstrap::Bootstrap;
@@ -32,7 +33,8 @@ pub use member::Member;
 pub use peer::Peer;
 pub use seed::Seed;
 
-use crate::event::{Event, MemberInfo};
+use crate::config::{SeedLine, SeedList};
+use crate::event::{Event, MemberInfo, Party};
 use crate::protocol::{Hello, Message};
 use crate::store::Stored;
 
@@ -193,6 +195,52 @@ pub enum Request {
     JoinAgain,
     /// Go on as a new network, without the members that do not answer.
     Refound,
+    /// Who votes, and for whom a seat is wanted.
+    Electorate,
+    /// Agree to a seat for this node.
+    Seat(NodeId),
+    /// Want this seed unseated.
+    Unseat(NodeId),
+    /// Give up this seed's seat.
+    Resign,
+}
+
+/// Who votes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ElectorateInfo {
+    /// The network.
+    pub network: NetworkId,
+    /// Which electorate of the network this is, counted from 0.
+    pub epoch: u64,
+    /// How many votes carry a proposal.
+    pub quorum: usize,
+    /// Each seat's name, and who sits there, if that is known.
+    pub seats: Vec<(String, Option<NodeId>)>,
+    /// The next electorate is decided, and not in office yet.
+    pub is_changing: bool,
+    /// For whom a seat is wanted.
+    pub wanted: Vec<SeatWanted>,
+}
+
+impl ElectorateInfo {
+    /// The seed list of this epoch, for nodes that start with it; `None` while not all seeds are known.
+    pub fn seed_list(&self) -> Option<SeedList> {
+        let line = |(address, pin): &(String, Option<NodeId>)| SeedLine {
+            address: address.clone(),
+            pin: *pin,
+        };
+        let list = SeedList::new(self.seats.iter().map(line)).ok()?;
+        list.of_epoch(self.network, self.epoch).ok()
+    }
+}
+
+/// A node for which a seat is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatWanted {
+    /// Who.
+    pub candidate: Party,
+    /// The seeds that have not agreed, as far as is known.
+    pub waiting: Vec<Party>,
 }
 
 /// The answer to a [`Request`].
@@ -205,7 +253,9 @@ pub enum Reply {
     Members(Vec<MemberInfo>),
     /// To `Neighbors`.
     Neighbors(Vec<NodeId>),
-    /// To `Allow`, `Deny`, `JoinAgain` and `Refound`.
+    /// To `Electorate`.
+    Electorate(Box<ElectorateInfo>),
+    /// To `Allow`, `Deny`, `JoinAgain`, `Refound`, `Seat`, `Unseat` and `Resign`.
     Done(Result<(), RequestError>),
 }
 
@@ -228,6 +278,12 @@ pub enum RequestError {
     /// The candidate is not here (any more), or was answered.
     #[error(transparent)]
     Opinion(#[from] SayError),
+    /// Only seeds change who the seeds are.
+    #[error("this node is no seed")]
+    NotASeed,
+    /// Why the seats stay as they are.
+    #[error(transparent)]
+    Seat(#[from] SeatError),
     /// Those who answer can decide.
     #[error("the members that answer can decide; there is nothing to found anew for")]
     NotStuck,

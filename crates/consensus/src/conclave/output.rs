@@ -113,6 +113,8 @@ pub enum Output {
         /// Who votes now.
         electorate: Box<Electorate>,
     },
+    /// The last handover carries more seals now: keep this in its place.
+    Widened(Arc<Handover>),
     /// A voter contradicted itself.
     Evidence(Box<Evidence>),
 }

@@ -190,6 +190,12 @@ impl World {
                     station.said.clear();
                     station.handovers.push(handover);
                 }
+                Output::Widened(handover) => {
+                    station
+                        .handovers
+                        .retain(|held| held.epoch != handover.epoch);
+                    station.handovers.push(handover);
+                }
                 Output::Decided(_)
                 | Output::Nominated { .. }
                 | Output::Challenged { .. }
@@ -293,6 +299,10 @@ fn a_seat_is_given_by_the_word_of_every_voter() {
         (3, "seat-4:1")
     );
     assert_eq!(next.predecessor().unwrap().id(), electorate(3).id());
+    // All who sealed are named in everybody's handover, so that those who know only some of them can judge it.
+    for station in world.stations.values() {
+        assert_eq!(station.handovers[0].seals.len(), 3);
+    }
 
     // The new voter, and anybody else, follows by the handover from the first list alone.
     world.start(4, Vec::new(), Vec::new(), BTreeSet::new());

@@ -270,6 +270,34 @@ impl fmt::Display for Event {
                 list(silent)
             ),
             Self::Contradiction(evidence) => write!(f, "CONTRADICTION: {evidence}"),
+            Self::SeatWanted { candidate, by } => {
+                write!(f, "SEAT wanted for {candidate} by {by}: seat {candidate}")
+            }
+            Self::SeatChallenged { seed, by } => {
+                write!(f, "SEAT of {seed} challenged by seed {by}: unseat {seed}")
+            }
+            Self::ElectorateDecided { seats } => write!(
+                f,
+                "ELECTORATE decided: next are {}; no votes until a quorum holds one roster",
+                seats.join(", ")
+            ),
+            Self::ElectorateChanged { epoch, seats } => {
+                write!(f, "ELECTORATE of epoch {epoch}: {}", seats.join(", "))
+            }
+            Self::ElectorateRecovered { epoch, seats } => write!(
+                f,
+                "RECOVERED: the electorate of epoch {epoch} ({}) was made by an operator's word, without a vote",
+                seats.join(", ")
+            ),
+            Self::Unseated { epoch } => {
+                write!(f, "UNSEATED: this node votes no more since epoch {epoch}")
+            }
+            Self::Endorsed { epoch, standings } => {
+                write!(
+                    f,
+                    "ENDORSED: {standings} standings by the seeds of epoch {epoch}"
+                )
+            }
             Self::StoreFailed(why) => write!(f, "Cannot store: {why}"),
             Self::Lagged(count) => {
                 write!(f, "{count} events were dropped: the listener is too slow")

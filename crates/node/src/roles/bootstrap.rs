@@ -261,6 +261,9 @@ impl Role for Bootstrap {
             Request::Members => Reply::Members(Vec::new()),
             Request::Neighbors => Reply::Neighbors(Vec::new()),
             Request::Broadcast(_) => Reply::Broadcast(Err(RequestError::NotAMember)),
+            Request::Electorate | Request::Seat(_) | Request::Unseat(_) | Request::Resign => {
+                Reply::Done(Err(RequestError::NotASeed))
+            }
             Request::Allow(_) | Request::Deny(..) | Request::JoinAgain | Request::Refound => {
                 Reply::Done(Err(RequestError::NotInAssembly))
             }

@@ -11,7 +11,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use quorate_consensus::{NetworkId, NodeId, Now, Proof};
+use quorate_consensus::{NetworkId, NodeId, Now, Standing};
 use quorate_wire::Format;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -167,6 +167,11 @@ impl Connections {
     /// The network that this node is in, from now on; connections that are up keep what they said.
     pub fn set_network(&mut self, network: NetworkId) {
         self.network = network;
+    }
+
+    /// Who the seeds are now, for hellos to name.
+    pub fn set_seeds(&mut self, seeds: Vec<String>) {
+        self.seeds = seeds;
     }
 
     /// A connection by its name.
@@ -417,7 +422,10 @@ impl Connections {
                 // Unlike the ends that every connection comes to, these are worth telling.
                 let is_refusal = match &goodbye {
                     Goodbye::Leaving | Goodbye::Done | Goodbye::Duplicate => false,
-                    Goodbye::NotAMember(proof) => !matches!(**proof, Proof::Departure(_)),
+                    Goodbye::NotAMember(proof) => {
+                        let standing = proof.claims().map(|(_, key)| key.standing);
+                        standing != Some(Standing::Left)
+                    }
                     _ => true,
                 };
                 if is_refusal && let Some(conn) = self.conns.get(id) {

@@ -33,8 +33,8 @@ use super::connections::{Conn, Connections, Ready, Realm};
 use super::probing::Probes;
 use super::speech::Strangers;
 use super::{
-    ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestId, Role, WriteId,
-    earlier,
+    ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestError, RequestId,
+    Role, WriteId, earlier,
 };
 use crate::config::{Admission, Discovery, Options};
 use crate::error::StartError;
@@ -468,6 +468,9 @@ impl Role for Member {
                 Some(Reply::Done(self.answer(node, false, &reason, now)))
             }
             Request::JoinAgain => Some(Reply::Done(self.join_again(now))),
+            Request::Electorate | Request::Seat(_) | Request::Unseat(_) | Request::Resign => {
+                Some(Reply::Done(Err(RequestError::NotASeed)))
+            }
             Request::Refound => Some(Reply::Done(self.refound(now))),
             Request::Leave => {
                 self.leave(now);

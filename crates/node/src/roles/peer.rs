@@ -1,6 +1,7 @@
 //! A member that gossips: it registers with the seeds, links to other peers by showing its certificate, passes messages
 //! on, and helps to confirm deaths.
 
+mod following;
 mod gossiping;
 mod life;
 mod links;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quorate_consensus::{
-    Electorate, NetworkId, NodeId, Now, Proof, Record, Roster, Scheme, Signer,
+    Certificate, Electorate, NetworkId, NodeId, Now, Proof, Record, Roster, Scheme, Signer,
 };
 use quorate_gossip::{Gossip, Usage};
 use quorate_overlay::Neighborhood;
@@ -47,6 +48,8 @@ pub struct Peer {
     network: NetworkId,
     options: Options,
     electorate: Electorate,
+    /// What the seeds have endorsed that is not this peer's roster (yet), and when to look again.
+    endorsement: Option<(Instant, Arc<Certificate>)>,
     roster: Roster,
     connections: Connections,
     seats: Seats,
@@ -127,6 +130,7 @@ impl Peer {
             gossip: Gossip::new(me, options.gossip.clone(), rng.next_u64(), now.instant)?,
             overlay: Neighborhood::new(me, options.overlay, rng.next_u64())?,
             electorate,
+            endorsement: None,
             links: BTreeMap::new(),
             dialing: BTreeMap::new(),
             back_offs: BTreeMap::new(),
@@ -269,6 +273,9 @@ impl Role for Peer {
                     id: remote,
                 });
                 self.judge_undecided(now);
+                self.seed_sessions()
+                    .into_iter()
+                    .for_each(|conn| self.tell_epoch(conn));
             }
             Some((seat, Err(error))) => {
                 let expected = self.electorate.seats()[seat].voter.unwrap_or(remote);
@@ -365,6 +372,10 @@ impl Role for Peer {
                     .push(Output::Reply(id, Reply::Neighbors(neighbors)));
             }
             Request::Leave => self.leave(now),
+            Request::Electorate | Request::Seat(_) | Request::Unseat(_) | Request::Resign => {
+                let reply = Reply::Done(Err(RequestError::NotASeed));
+                self.out.push(Output::Reply(id, reply));
+            }
             Request::Allow(_) | Request::Deny(..) | Request::JoinAgain | Request::Refound => {
                 let reply = Reply::Done(Err(RequestError::NotInAssembly));
                 self.out.push(Output::Reply(id, reply));
@@ -386,6 +397,7 @@ impl Role for Peer {
         self.drop_undocumented(now);
         self.judge_strangers(now);
         self.compare_rosters(now);
+        self.endorse_again(now);
         self.life_timeout(now);
         self.settle(now);
     }
@@ -412,6 +424,7 @@ impl Peer {
                     self.seats.handle_ready(seat);
                     let seed = self.party(ready.remote);
                     self.out.event(Event::SeedConnected(seed));
+                    self.tell_epoch(ready.conn);
                     self.resume_session(ready.conn, now);
                 }
             }

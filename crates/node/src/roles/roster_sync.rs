@@ -171,5 +171,13 @@ fn weight(proof: &Proof) -> usize {
         }
         Proposal::Motion(motion) => motion.topic.len() + motion.body.len(),
     };
-    content + 4 * SIGNED + SIGNED * certificate.votes.len()
+    let shown = match proof {
+        Proof::Endorsed(endorsed) => {
+            let record = endorsed.record.iter().flat_map(|record| &record.endpoints);
+            let record: usize = record.map(|endpoint| endpoint.len() + 4).sum();
+            record + 4 * SIGNED + 33 * endorsed.path.len()
+        }
+        Proof::Admission(_) | Proof::Eviction(_) | Proof::Departure(_) => 0,
+    };
+    shown + content + 4 * SIGNED + SIGNED * certificate.votes.len()
 }

@@ -2,6 +2,7 @@
 //! decided.
 
 mod announcing;
+mod electing;
 mod judging;
 mod messages;
 mod sessions;
@@ -10,8 +11,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use quorate_consensus::conclave::Step;
 use quorate_consensus::{
-    Council, NodeId, Now, Proof, Proposal, ProposalId, Scheme, Signer, council,
+    Certificate, Conclave, Council, NodeId, Now, Proof, Proposal, ProposalId, Scheme, Signer,
+    assembly, conclave, council,
 };
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -55,6 +58,10 @@ pub struct Seed {
     options: Options,
     address: String,
     council: Council,
+    conclave: Conclave,
+    /// What the seeds have endorsed of what was decided before this epoch, and when to ask them (again).
+    endorsement: Option<Arc<Certificate>>,
+    endorse_at: Instant,
     connections: Connections,
     seats: Seats,
     probes: Probes,
@@ -67,7 +74,7 @@ pub struct Seed {
     /// Members without a session, and when to look after them.
     orphans: BTreeMap<NodeId, Instant>,
     link_counts: BTreeMap<NodeId, u32>,
-    writes: BTreeMap<WriteId, council::PersistId>,
+    writes: BTreeMap<WriteId, Persisted>,
     next_write: u64,
     /// Admissions that members were not told yet, and when they may be.
     news: Vec<Arc<Proof>>,
@@ -77,7 +84,15 @@ pub struct Seed {
     now: Instant,
     /// What `poll_timeout` promises; settled once after each input.
     due: Option<Instant>,
+    rng: ChaCha8Rng,
     out: Outbox,
+}
+
+/// Who waits for a write.
+#[derive(Debug, Clone, Copy)]
+enum Persisted {
+    Council(council::PersistId),
+    Conclave(conclave::PersistId),
 }
 
 impl Seed {
@@ -102,12 +117,6 @@ impl Seed {
     ) -> Result<Self, StartError> {
         let me = signer.id();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let own = seeds
-            .position(address)
-            .ok_or_else(|| StartError::NotASeed {
-                address: address.to_owned(),
-                seeds: seeds.addresses().join(", "),
-            })?;
         let mut electorate = seeds.electorate()?;
         let stored = restored.seats.iter().find(|(seat, _)| seat == address);
         if let Some((_, stored)) = stored.filter(|(_, stored)| *stored != me) {
@@ -116,7 +125,13 @@ impl Seed {
                 key: me,
             });
         }
-        electorate.bind(own, me)?;
+        // A line of the list is this seed's by its own word, unless the list is a thing of the past.
+        if let Some(own) = seeds
+            .position(address)
+            .filter(|_| restored.steps.is_empty())
+        {
+            electorate.bind(own, me)?;
+        }
         for (seat, id) in &restored.seats {
             // A line that is gone from the list binds nothing, and one that pins an identity binds that one.
             if let Some(seat) = seeds
@@ -126,6 +141,34 @@ impl Seed {
                 electorate.bind(seat, *id)?;
             }
         }
+        let is_first = restored.steps.is_empty();
+        let mut out = Outbox::default();
+        if let Some(Step::Recovered { epoch, next }) = restored.steps.last() {
+            out.event(Event::ElectorateRecovered {
+                epoch: epoch.saturating_add(1),
+                seats: next.seats.keys().cloned().collect(),
+            });
+        }
+        let conclave = Conclave::new(
+            signer.clone(),
+            scheme.clone(),
+            electorate,
+            restored.steps,
+            restored.said,
+            quorate_consensus::Roster::new().digest(),
+            assembly::Config::default(),
+            rng.next_u64(),
+            now,
+        )
+        .map_err(StartError::Handover)?;
+        let electorate = conclave.electorate().clone();
+        let Some(own) = electorate.seat_of(&me) else {
+            let seats = electorate.seats().iter().map(|seat| seat.name.as_str());
+            return Err(StartError::NotASeed {
+                address: address.to_owned(),
+                seeds: seats.collect::<Vec<_>>().join(", "),
+            });
+        };
         let count = electorate.seats().len();
         let mut council = Council::new(
             signer.clone(),
@@ -135,6 +178,9 @@ impl Seed {
             rng.next_u64(),
         )?;
         // By the wall clock, which may have jumped back: but never longer than needed.
+        if conclave.is_sealed() {
+            council.seal();
+        }
         let abstain = Duration::from_millis(restored.abstain_until_ms.saturating_sub(now.unix_ms));
         let abstain = abstain.min(ABSTAIN);
         if !abstain.is_zero() {
@@ -143,7 +189,6 @@ impl Seed {
         for (opened_ms, vote) in restored.votes {
             council.restore_vote(opened_ms, vote);
         }
-        let mut out = Outbox::default();
         if !abstain.is_zero() {
             out.event(Event::Abstaining(abstain));
         }
@@ -191,6 +236,9 @@ impl Seed {
             candidates: BTreeMap::new(),
             orphans,
             link_counts: BTreeMap::new(),
+            conclave,
+            endorsement: None,
+            endorse_at: now.instant,
             writes: BTreeMap::new(),
             next_write: 0,
             news: Vec::new(),
@@ -202,9 +250,12 @@ impl Seed {
             options,
             signer,
             scheme,
+            rng,
             out,
         };
-        if restored.seats.iter().all(|(_, id)| *id != me) {
+        this.endorse_at += this.endorse_pause();
+        // A line of the first list; later electorates name everybody themselves.
+        if is_first && restored.seats.iter().all(|(_, id)| *id != me) {
             let address = this.address.clone();
             this.write(SeedStored::Seat { address, id: me });
         }
@@ -235,6 +286,10 @@ impl Seed {
                 self.report(report, now);
             } else if let Some(output) = self.council.poll_output() {
                 self.carry_out(output, now);
+            } else if let Some(output) = self.conclave.poll_output() {
+                self.carry_out_conclave(output, now);
+            } else if self.tells_conclave(now) {
+                // Who seals waits for others to hold the same.
             } else {
                 break;
             }
@@ -322,9 +377,14 @@ impl Role for Seed {
         now: Now,
     ) {
         self.now = now.instant;
-        let council = &mut self.council;
+        let (council, conclave) = (&mut self.council, &mut self.conclave);
         let seat = dial.and_then(|dial| {
-            let bind = |seat, voter| council.bind(seat, voter);
+            let bind = |seat, voter| {
+                let is_news = council.bind(seat, voter)?;
+                // The two know the same electorate, but for the moment in which it changes.
+                let _bound = conclave.bind(seat, voter, now);
+                Ok(is_news)
+            };
             self.seats.handle_connected(dial, remote, now.instant, bind)
         });
         if let Some(dial) = dial {
@@ -426,12 +486,15 @@ impl Role for Seed {
         self.now = now.instant;
         let persist = self.writes.remove(&write);
         match (persist, result) {
-            (Some(id), Ok(())) => self.council.handle_persisted(id),
+            (Some(Persisted::Council(id)), Ok(())) => self.council.handle_persisted(id),
+            (Some(Persisted::Conclave(id)), Ok(())) => self.conclave.handle_persisted(id, now),
             (None, Ok(())) => {}
             (persist, Err(why)) => {
                 self.out.event(Event::StoreFailed(why));
-                if let Some(id) = persist {
-                    self.council.handle_persist_failed(id);
+                match persist {
+                    Some(Persisted::Council(id)) => self.council.handle_persist_failed(id),
+                    Some(Persisted::Conclave(id)) => self.conclave.handle_persist_failed(id, now),
+                    None => {}
                 }
             }
         }
@@ -458,6 +521,19 @@ impl Role for Seed {
             Request::Allow(_) | Request::Deny(..) | Request::JoinAgain | Request::Refound => {
                 Some(Reply::Done(Err(RequestError::NotInAssembly)))
             }
+            Request::Electorate => Some(Reply::Electorate(Box::new(self.electorate_info()))),
+            Request::Seat(node) => {
+                let done = self.change_seats(|conclave, now| conclave.agree(node, now), now);
+                Some(Reply::Done(done))
+            }
+            Request::Unseat(node) => {
+                let done = self.change_seats(|conclave, now| conclave.unseat(node, now), now);
+                Some(Reply::Done(done))
+            }
+            Request::Resign => {
+                let done = self.change_seats(Conclave::resign, now);
+                Some(Reply::Done(done))
+            }
             Request::Leave => None,
         };
         match reply {
@@ -476,6 +552,8 @@ impl Role for Seed {
             .handle_timeout(&mut self.connections, now, &mut self.out);
         self.with_suspicions(now, Suspicions::handle_timeout);
         self.council.handle_timeout(now);
+        self.conclave.handle_timeout(now);
+        self.endorse_if_due(now);
         self.look_after_orphans(now);
         self.tell_news(now);
         if now.instant >= self.compare_at {
@@ -495,10 +573,26 @@ impl Role for Seed {
 }
 
 impl Seed {
+    /// Only an electorate that followed another has anything to endorse.
+    fn has_epochs(&self) -> bool {
+        self.council.electorate().epoch() > 0
+    }
+
+    /// Tells the conclave what this seed holds, as long as it waits for that. Returns whether it had something to say.
+    fn tells_conclave(&mut self, now: Now) -> bool {
+        if !self.conclave.is_sealed() {
+            return false;
+        }
+        let digest = self.council.roster().digest();
+        self.conclave.handle_roster(digest, now)
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
         [
             (!self.news.is_empty()).then_some(self.news_at),
             Some(self.compare_at),
+            self.conclave.poll_timeout(),
+            self.has_epochs().then_some(self.endorse_at),
             self.orphans.values().min().copied(),
             self.connections.poll_timeout(),
             self.seats

@@ -1,10 +1,12 @@
-//! A seed's tables: its votes, the proofs of all standings, the identities of the other seeds.
+//! A seed's tables: its votes, the proofs of all standings, the identities of the other seeds, how the electorate changed.
 
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 
+use quorate_consensus::conclave::Step;
 use quorate_consensus::council::Durable;
+use quorate_consensus::succession;
 use quorate_consensus::{NodeId, Proof, Vote};
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 
@@ -16,6 +18,11 @@ const VOTES: TableDefinition<'_, (u64, &[u8]), &[u8]> = TableDefinition::new("vo
 const PROOFS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("proofs");
 /// Identities met, by the line of the seed list.
 const SEATS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("seats");
+
+/// How each epoch was followed by the next, by the epoch that ended.
+const STEPS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("steps");
+/// What was said about the electorate's present change, by what it is. Emptied by the step.
+const SAID: TableDefinition<'_, (&str, &[u8]), &[u8]> = TableDefinition::new("said-of-seats");
 
 /// Votes opened so long before the newest are not needed: every clock's voting window has closed, with a wide margin.
 const VOTES_KEPT_MS: u64 = 3_600_000;
@@ -32,6 +39,10 @@ pub enum SeedStored {
         /// Who.
         id: NodeId,
     },
+    /// The conclave's: what was said about the electorate's present change.
+    Said(succession::Durable),
+    /// The electorate is followed by another. What was said about it is not needed any more.
+    Step(Step),
 }
 
 /// What a seed's store held.
@@ -43,6 +54,10 @@ pub struct Restored {
     pub proofs: Vec<Arc<Proof>>,
     /// Identities met, by line.
     pub seats: Vec<(String, NodeId)>,
+    /// How the electorate changed, in order.
+    pub steps: Vec<Step>,
+    /// What was said about its present change.
+    pub said: Vec<succession::Durable>,
     /// The key is older than the store, and what an earlier one held is lost: until when this seed abstains, in Unix
     /// milliseconds.
     pub abstain_until_ms: u64,
@@ -52,6 +67,8 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), Box<dyn Error
     transaction.open_table(VOTES)?;
     transaction.open_table(PROOFS)?;
     transaction.open_table(SEATS)?;
+    transaction.open_table(STEPS)?;
+    transaction.open_table(SAID)?;
     Ok(())
 }
 
@@ -71,6 +88,31 @@ pub(super) fn write(
             let (node, _) = proof.claims().ok_or("a proof of no standing")?;
             let mut proofs = transaction.open_table(PROOFS)?;
             proofs.insert(node.as_ref(), FORMAT.encode(&**proof)?.as_ref())?;
+        }
+        SeedStored::Council(Durable::Forgotten(node)) => {
+            transaction.open_table(PROOFS)?.remove(node.as_ref())?;
+        }
+        SeedStored::Said(said) => {
+            let key: (&str, &[u8]) = match said {
+                succession::Durable::Opinion { opinion, .. } => {
+                    ("opinion", opinion.record.as_ref())
+                }
+                succession::Durable::Accusation(of) => ("accusation", of.suspect.as_ref()),
+                succession::Durable::Leave(_) => ("leave", &[]),
+                succession::Durable::Acceptor(_) => ("acceptor", &[]),
+                succession::Durable::Link(_) => ("link", &[]),
+                succession::Durable::Fork(_) => ("fork", &[]),
+            };
+            let mut table = transaction.open_table(SAID)?;
+            table.insert(key, FORMAT.encode(said)?.as_ref())?;
+        }
+        SeedStored::Step(step) => {
+            let mut steps = transaction.open_table(STEPS)?;
+            let value = FORMAT.encode(step)?;
+            let is_news = steps.insert(step.epoch(), value.as_ref())?.is_none();
+            if is_news {
+                transaction.open_table(SAID)?.retain(|_, _| false)?;
+            }
         }
         SeedStored::Seat { address, id } => {
             let mut seats = transaction.open_table(SEATS)?;
@@ -101,6 +143,18 @@ pub(super) fn read(transaction: &ReadTransaction) -> Result<Restored, ReadError>
             .decode(value.value())
             .map_err(|error| ReadError::Value(format!("a proof: {error}")))?;
         restored.proofs.push(Arc::new(proof));
+    }
+    for entry in transaction.open_table(STEPS)?.iter()? {
+        let step = FORMAT
+            .decode(entry?.1.value())
+            .map_err(|error| ReadError::Value(format!("a step of the electorate: {error}")))?;
+        restored.steps.push(step);
+    }
+    for entry in transaction.open_table(SAID)?.iter()? {
+        let said = FORMAT
+            .decode(entry?.1.value())
+            .map_err(|error| ReadError::Value(format!("a statement on seats: {error}")))?;
+        restored.said.push(said);
     }
     let mut known = BTreeSet::new();
     for entry in transaction.open_table(SEATS)?.iter()? {

@@ -168,7 +168,7 @@ impl Net {
 pub(crate) fn departure_by_another(admission: &Proof, own: &Proof, liar: &Identity) -> Departure {
     let signed = Departure::sign(liar.key(), own.certificate().clone()).unwrap();
     Departure {
-        admission: admission.certificate().clone(),
+        admission: admission.certificate().clone().into(),
         signature: signed.signature,
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use quorate_node::SeedList;
+use quorate_node::consensus::conclave::Step;
 use quorate_node::consensus::succession::{
     Accepted, Acceptor, Accusation, Ballot, Chain, Change, Durable, Evidence, Founding, Leave,
     Link, Opinion, Place, Predecessor, Promise, Proposed, Statement,
@@ -14,7 +15,7 @@ use quorate_node::consensus::succession::{
 use quorate_node::consensus::{
     Certificate, Choice, DeadReport, Departure, Digest, Electorate, Finding, Inquiry, Motion,
     NetworkId, NodeId, Proof, Proposal, ProposalId, Record, Signature, Standing, StandingKey,
-    Testimony, Unproven, UnprovenSigner, Vote, assembly, council, succession,
+    Testimony, Unproven, UnprovenSigner, Vote, assembly, conclave, council, succession,
 };
 use quorate_node::gossip::{Content, Message as Gossip, MessageId};
 use quorate_node::protocol::{
@@ -22,6 +23,8 @@ use quorate_node::protocol::{
     Refusal, RoleKind, RosterMessage,
 };
 use quorate_wire::Format;
+
+use crate::fuzz_seats::{electorate_message, endorsed, endorsement, step};
 
 /// The wall clock when the story of a role begins.
 pub(crate) const START_MS: u64 = 1_700_000_000_000;
@@ -55,7 +58,7 @@ pub(crate) const fn signer_of(id: NodeId) -> UnprovenSigner {
     Unproven::signer(id)
 }
 
-fn signer(number: u64) -> UnprovenSigner {
+pub(crate) fn signer(number: u64) -> UnprovenSigner {
     signer_of(NodeId::from(number))
 }
 
@@ -70,7 +73,7 @@ pub(crate) fn node() -> BoxedStrategy<NodeId> {
     number().prop_map(NodeId::from).boxed()
 }
 
-fn count() -> BoxedStrategy<u64> {
+pub(crate) fn count() -> BoxedStrategy<u64> {
     prop_oneof![8 => 0..4_u64, 1 => Just(u64::MAX), 1 => any::<u64>()].boxed()
 }
 
@@ -79,7 +82,7 @@ fn network() -> BoxedStrategy<NetworkId> {
         .boxed()
 }
 
-fn digest() -> BoxedStrategy<Digest> {
+pub(crate) fn digest() -> BoxedStrategy<Digest> {
     any::<[u8; 32]>().prop_map(Digest::new).boxed()
 }
 
@@ -88,7 +91,7 @@ fn opened_ms() -> BoxedStrategy<u64> {
     .boxed()
 }
 
-fn text() -> BoxedStrategy<String> {
+pub(crate) fn text() -> BoxedStrategy<String> {
     prop_oneof![4 => "[a-z:0-9.]{0,20}", 1 => ".{0,400}"].boxed()
 }
 
@@ -120,7 +123,7 @@ fn choice() -> BoxedStrategy<Choice> {
 
 // --- what is signed ---
 
-fn record() -> BoxedStrategy<Record> {
+pub(crate) fn record() -> BoxedStrategy<Record> {
     let endpoints = prop_oneof![
         8 => Just(vec!["127.0.0.1:6000".to_owned()]),
         1 => vec(text(), 0..6),
@@ -232,7 +235,7 @@ fn proposal() -> BoxedStrategy<Proposal> {
     .boxed()
 }
 
-fn certificate() -> BoxedStrategy<Certificate> {
+pub(crate) fn certificate() -> BoxedStrategy<Certificate> {
     let signers = prop_oneof![4 => Just([1, 2].into()), 1 => Just([1, 2, 3].into()), 2 => btree_set(number(), 0..5)];
     (proposal(), signers, 0..20_u64)
         .prop_map(|(proposal, signers, epoch)| {
@@ -256,7 +259,7 @@ pub(crate) fn proof() -> BoxedStrategy<Arc<Proof>> {
             let signature =
                 signature.unwrap_or(quorate_node::consensus::Signature::new([by as u8; 64]));
             Departure {
-                admission,
+                admission: admission.into(),
                 signature,
             }
         }))
@@ -265,6 +268,7 @@ pub(crate) fn proof() -> BoxedStrategy<Arc<Proof>> {
         6 => certificate().prop_map(|certificate| Proof::of(certificate.clone()).unwrap_or(Proof::Admission(certificate))),
         1 => certificate().prop_map(Proof::Admission),
         1 => certificate().prop_map(Proof::Eviction),
+        1 => endorsed().prop_map(Proof::Endorsed),
         2 => departure,
     ]
     .prop_map(Arc::new)
@@ -461,7 +465,7 @@ fn links() -> BoxedStrategy<Vec<Arc<Link>>> {
 }
 
 fn founding() -> BoxedStrategy<Founding> {
-    let good = Just((*open_chain(1).founding()).as_ref().clone());
+    let good = Just((**open_chain(1).founding().unwrap()).clone());
     let other = (
         number(),
         count(),
@@ -562,7 +566,7 @@ fn succession_message() -> BoxedStrategy<succession::Message> {
     .boxed()
 }
 
-fn assembly_message() -> BoxedStrategy<assembly::Message> {
+pub(crate) fn assembly_message() -> BoxedStrategy<assembly::Message> {
     prop_oneof![
         2 => open_place().prop_map(|place| assembly::Message::Status { epoch: place.epoch, head: place.head }),
         1 => (count(), digest()).prop_map(|(epoch, head)| assembly::Message::Status { epoch, head }),
@@ -749,19 +753,22 @@ fn council_message() -> BoxedStrategy<council::Message> {
     .boxed()
 }
 
-fn standing_key() -> BoxedStrategy<StandingKey> {
+pub(crate) fn standing_key() -> BoxedStrategy<StandingKey> {
     let standing = prop_oneof![
         Just(Standing::Admitted),
         Just(Standing::Evicted),
         Just(Standing::Left)
     ];
-    (count(), standing, count(), digest())
-        .prop_map(|(incarnation, standing, attempt, hash)| StandingKey {
-            incarnation,
-            standing,
-            attempt,
-            hash,
-        })
+    (count(), standing, count(), digest(), count())
+        .prop_map(
+            |(incarnation, standing, attempt, hash, decided)| StandingKey {
+                incarnation,
+                standing,
+                attempt,
+                hash,
+                decided,
+            },
+        )
         .boxed()
 }
 
@@ -845,6 +852,8 @@ pub(crate) fn message() -> BoxedStrategy<Message> {
         2 => record().prop_map(Message::RegisterRequest),
         1 => refusal().prop_map(Message::RegisterRefused),
         3 => council_message().prop_map(Message::Council),
+        3 => electorate_message().prop_map(Message::Electorate),
+        1 => endorsement().prop_map(Message::Endorsed),
         3 => roster_message().prop_map(Message::Roster),
         1 => any::<u32>().prop_map(Message::LinkCount),
         1 => vec((node(), any::<u32>()), 0..10).prop_map(Message::LinkCounts),
@@ -896,10 +905,13 @@ fn read_as_everything(bytes: &[u8]) {
         let _any = format.decode::<RosterMessage>(bytes);
         let _any = format.decode::<council::Message>(bytes);
         let _any = format.decode::<Gossip>(bytes);
-        let _any = format
-            .decode::<Proof>(bytes)
-            .map(|proof| (proof.claims(), proof.record().cloned()));
+        if let Ok(proof) = format.decode::<Proof>(bytes) {
+            let _shown = (proof.claims(), proof.record(), proof.passport());
+            let _valid = Arc::new(proof).verify(&electorate(), &Unproven);
+        }
         let _any = format.decode::<council::Durable>(bytes);
+        let _any = format.decode::<Step>(bytes).map(|step| step.epoch());
+        let _any = format.decode::<conclave::Message>(bytes);
         if let Ok(durable) = format.decode::<Durable>(bytes) {
             use_durable(&durable);
         }
@@ -979,6 +991,14 @@ proptest! {
             let body = format.encode(&durable).unwrap();
             prop_assert_eq!(&format.decode::<Durable>(&body).unwrap(), &durable, "as {}", format);
             use_durable(&durable);
+        }
+    }
+
+    #[test]
+    fn how_an_electorate_changed_reads_back_as_it_was_written(step in step()) {
+        for format in [Format::Bincode, Format::Json] {
+            let body = format.encode(&step).unwrap();
+            prop_assert_eq!(&format.decode::<Step>(&body).unwrap(), &step, "as {}", format);
         }
     }
 

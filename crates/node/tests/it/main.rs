@@ -5,11 +5,15 @@ mod application;
 #[cfg(test)]
 mod assembly;
 #[cfg(test)]
+mod electorate;
+#[cfg(test)]
 mod forgeries;
 #[cfg(test)]
 mod forging;
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod fuzz_seats;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

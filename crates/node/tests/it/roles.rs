@@ -341,7 +341,7 @@ impl<R: Role> Driver<R> {
                 })
             }
             Open::Show(links) => {
-                let founded = JoinMessage::Founded(chain.founding().clone());
+                let founded = JoinMessage::Founded(chain.founding().unwrap().clone());
                 let links = usize::try_from(links).unwrap_or(usize::MAX);
                 let links = chain.links_from(0).iter().take(links).cloned().collect();
                 for message in [
@@ -809,7 +809,7 @@ pub(crate) fn founder(seed: u64) -> Driver<Member> {
 pub(crate) fn one_of_three(seed: u64) -> Driver<Member> {
     let chain: Chain = open_chain(3);
     let restored = RestoredMember {
-        founding: Some((**chain.founding()).clone()),
+        founding: Some((**chain.founding().unwrap()).clone()),
         links: chain.links_from(0).to_vec(),
         ..RestoredMember::default()
     };

@@ -108,7 +108,9 @@ fn heads(view: View<'_>) -> Result<(), String> {
     let mut first = BTreeMap::new();
     for (id, assembly) in members() {
         let place = assembly.membership().place();
-        let root = assembly.chain().founding().after.map(|_| place.network);
+        let founding = assembly.chain().founding();
+        let after = founding.and_then(|founding| founding.after);
+        let root = after.map(|_| place.network);
         let (other, known) = *first.entry(root).or_insert((id, place));
         if known != place {
             return Err(format!(

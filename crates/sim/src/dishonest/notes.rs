@@ -408,6 +408,6 @@ pub(super) fn proofs_in(message: &Message, format: Format) -> Vec<Arc<Proof>> {
 pub(super) fn admission_in(proof: &Proof) -> Option<&Certificate> {
     match proof {
         Proof::Admission(certificate) => Some(certificate),
-        Proof::Eviction(_) | Proof::Departure(_) => None,
+        Proof::Eviction(_) | Proof::Departure(_) | Proof::Endorsed(_) => None,
     }
 }

@@ -53,9 +53,10 @@ impl Member {
     pub(super) fn guest_is_ready(&mut self, ready: &Ready) {
         match &self.assembly {
             Some(assembly) => {
-                let founding = assembly.chain().founding().clone();
-                let founded = Message::Join(JoinMessage::Founded(founding));
-                self.out.send(ready.conn, founded);
+                if let Some(founding) = assembly.chain().founding().cloned() {
+                    let founded = Message::Join(JoinMessage::Founded(founding));
+                    self.out.send(ready.conn, founded);
+                }
             }
             None => {
                 let why = "this node is no member itself (yet)".to_owned();

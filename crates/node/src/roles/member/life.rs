@@ -78,8 +78,11 @@ impl Member {
     }
 
     fn begin_entering(&mut self, chain: Chain, founded: bool) {
+        let Some(founding) = chain.founding().cloned() else {
+            return;
+        };
         let stored = MemberStored::Chain {
-            founding: chain.founding().clone(),
+            founding,
             links: chain.links_from(0).to_vec(),
         };
         self.entering = Some(Entering {
@@ -95,7 +98,8 @@ impl Member {
         let Some(Entering { chain, founded, .. }) = self.entering.take() else {
             return;
         };
-        let (network, after) = (chain.membership().network(), chain.founding().after);
+        let network = chain.membership().network();
+        let after = chain.founding().and_then(|founding| founding.after);
         self.become_member(chain, now);
         if founded {
             let after = after.map(|after| after.network);

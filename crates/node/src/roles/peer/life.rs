@@ -299,10 +299,7 @@ impl Peer {
         if self.is_ending() {
             return;
         }
-        let admission = self
-            .life
-            .passport()
-            .map(|proof| proof.certificate().clone());
+        let admission = self.life.passport().and_then(|proof| proof.passport());
         let departure = admission.and_then(|admission| Departure::sign(&*self.signer, admission));
         let Some(departure) = departure else {
             self.end();
@@ -377,6 +374,7 @@ impl Peer {
             self.strangers.poll_timeout(),
             self.list_due(),
             Some(self.comparisons.poll_timeout()),
+            self.endorsement.as_ref().map(|(at, _)| *at),
             self.neighbors_changed.then_some(self.neighbors_at),
             self.connections.poll_timeout(),
             self.seats

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quorate_consensus::{DeadReport, Inquiry, NodeId, Now, Proof};
+use quorate_consensus::{DeadReport, Inquiry, NodeId, Now, Proof, conclave};
 
 use super::Peer;
 use crate::event::{Event, Way};
@@ -77,6 +77,13 @@ impl Peer {
                 if let Err(what) = counted {
                     self.connections.misbehaved(conn, what, &mut self.out);
                 }
+            }
+            (Purpose::Register, Message::Electorate(conclave::Message::Handovers(handovers))) => {
+                self.follow(conn, &handovers, now);
+            }
+            (Purpose::Register, Message::Electorate(conclave::Message::Epoch(_))) => {}
+            (Purpose::Register, Message::Endorsed(certificate)) => {
+                self.handle_endorsed(certificate, now);
             }
             (_, Message::RegisterRefused(refusal)) if is_seed => {
                 self.handle_refusal(from, refusal, now)

@@ -87,11 +87,9 @@ impl Peer {
         }
         if let Some((node, key)) = proof.claims()
             && let Some(entry) = self.roster.get(&node)
+            && entry.outdoes(&key, &proof)
         {
-            let votes = |proof: &Proof| proof.certificate().votes.len();
-            if entry.key > key || (entry.key == key && votes(&entry.proof) >= votes(&proof)) {
-                return Ok(false);
-            }
+            return Ok(false);
         }
         let verified = match proof.clone().verify(&self.electorate, &*self.scheme) {
             Ok(verified) => verified,
@@ -169,7 +167,11 @@ impl Peer {
             entry.proof.certificate().votes.len(),
             self.electorate.quorum(),
         );
-        let opened_ms = entry.proof.certificate().proposal.opened_ms();
+        let opened_ms = match &*entry.proof {
+            // Decided in an epoch that is gone: history.
+            Proof::Endorsed(_) => 0,
+            proof => proof.certificate().proposal.opened_ms(),
+        };
         let is_recent = now.unix_ms.saturating_sub(opened_ms) <= NEWS_MAX_AGE_MS;
         match entry.key.standing {
             Standing::Admitted => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quorate_consensus::{NodeId, Now, Proof, Proposal, Standing, Vote, council};
 
-use super::Seed;
+use super::{Persisted, Seed};
 use crate::event::{Event, Party, address_of};
 use crate::protocol::{Message, Purpose, Refusal, RosterMessage};
 use crate::store::SeedStored;
@@ -21,11 +21,15 @@ impl Seed {
             council::Output::Judge { id, proposal } => self.judge(id, &proposal, now),
             council::Output::Persist { id, durable } => {
                 let write = self.write(SeedStored::Council(durable));
-                self.writes.insert(write, id);
+                self.writes.insert(write, Persisted::Council(id));
             }
             council::Output::Counted { proposal, vote } => self.tell_vote(&proposal, vote),
             council::Output::Decided { proposal, decision } => {
-                self.tell_decision(&proposal, decision)
+                if matches!(*proposal, Proposal::Motion(_)) {
+                    self.tell_endorsement(decision, now);
+                } else {
+                    self.tell_decision(&proposal, decision);
+                }
             }
             council::Output::Committed {
                 node,

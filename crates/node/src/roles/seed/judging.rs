@@ -1,6 +1,8 @@
 //! How a seed makes up its mind: it probes candidates and suspects itself.
 
-use quorate_consensus::{Choice, DeadReport, NodeId, Now, Proposal, ProposalId, ProposeError};
+use quorate_consensus::{
+    Choice, DeadReport, Endorsement, NodeId, Now, Proposal, ProposalId, ProposeError,
+};
 
 use super::Seed;
 use crate::event::{Event, Way};
@@ -44,9 +46,15 @@ impl Seed {
                 )
             }
             // Seeds decide on members only; an application that votes on more runs a council of its own.
-            Proposal::Motion(_) => {
-                self.council
-                    .handle_judgement(id, Choice::No, "seeds vote on members only", now);
+            Proposal::Motion(motion) => {
+                let judged = Endorsement::of_motion(motion)
+                    .ok_or_else(|| "seeds vote on members only".to_owned())
+                    .and_then(|endorsement| self.judges_endorsement(&endorsement));
+                let (choice, reason) = match judged {
+                    Ok(()) => (Choice::Yes, String::new()),
+                    Err(why) => (Choice::No, why),
+                };
+                self.council.handle_judgement(id, choice, &reason, now);
                 return;
             }
         };

@@ -24,9 +24,18 @@ impl Seed {
                 self.probes
                     .handle_echo(conn, nonce, record, &mut self.connections, &mut self.out);
             }
+            (Purpose::Link, Message::Electorate(message)) => {
+                self.handle_electorate(conn, from, message, now);
+            }
+            (Purpose::Register, Message::Electorate(message)) => {
+                self.handle_follower(conn, &message);
+            }
             // Until this seed's own dial has met the voter, its word counts for nothing; it sends again.
             (Purpose::Link, _) if !self.council.electorate().contains(&from) => {}
             (Purpose::Link, Message::Council(message)) => self.handle_council(from, message, now),
+            (Purpose::Link, Message::Endorsed(certificate)) => {
+                self.handle_endorsed(certificate, now);
+            }
             (Purpose::Link, Message::Roster(message)) => self.handle_roster(conn, message),
             (Purpose::Register, Message::RegisterRequest(record)) => {
                 self.handle_register(conn, from, record, now)

@@ -19,6 +19,7 @@ impl Seed {
             suspicions.handle_ready(ready.conn, with)
         });
         if ready.purpose == Purpose::Link {
+            self.seed_is_linked(ready.conn, ready.remote, now);
             if self.council.electorate().contains(&ready.remote) {
                 self.voter_is_linked(ready.conn, ready.remote);
             } else {
@@ -71,6 +72,7 @@ impl Seed {
                     && closed.goodbye != Some(Goodbye::Duplicate)
                     && self.link_to(node).is_none() =>
             {
+                self.conclave.handle_unlinked(node, now);
                 if let Some(seat) = self.council.electorate().seat_of(&node) {
                     self.seats.handle_lost(seat, now.instant);
                     let seed = self.party(node);

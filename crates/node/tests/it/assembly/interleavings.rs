@@ -209,7 +209,7 @@ impl Story {
 
     /// Every decision of a chain, checked anew, and against what people said.
     fn check_chain(&self, chain: &Chain) {
-        let founding = (**chain.founding()).clone();
+        let founding = (**chain.founding().unwrap()).clone();
         let mut checked = Chain::found(founding, &Unproven).unwrap();
         for link in chain.links_from(0) {
             let before = checked.membership().clone();

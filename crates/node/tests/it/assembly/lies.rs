@@ -43,7 +43,7 @@ fn a_fork_leaves_evidence_and_stops_those_who_see_it() {
     world.kill(twin);
     world.heal();
     let is_fork = |evidence: &Evidence| {
-        let followed = one.membership_at(one.membership().epoch() - 1, &Unproven);
+        let followed = one.membership_at(one.membership().epoch() - 1);
         matches!(evidence, Evidence::Fork { .. })
             && evidence.suspects().contains(&world_id(liar))
             && evidence.is_valid(followed.as_ref(), &Unproven)

@@ -146,7 +146,7 @@ fn of_two_the_survivor_waits_and_founds_anew_when_told_to() {
     world.run(Duration::from_secs(1));
     let chain = world.chain(0).unwrap();
     assert_ne!(chain.membership().network(), old.network);
-    assert_eq!(chain.founding().after.unwrap().head, old.head);
+    assert_eq!(chain.founding().unwrap().after.unwrap().head, old.head);
     assert_eq!(chain.membership().len(), 1);
     // Somebody new finds the new network.
     world.add(Admission::allow_all());

@@ -93,7 +93,7 @@ impl Puppet {
     pub(crate) fn one_of(members: u64, admission: Admission, options: Options) -> Self {
         let chain = open_chain(members);
         let restored = RestoredMember {
-            founding: Some((**chain.founding()).clone()),
+            founding: Some((**chain.founding().unwrap()).clone()),
             links: chain.links_from(0).to_vec(),
             ..RestoredMember::default()
         };
@@ -340,7 +340,7 @@ pub(crate) fn links(links: Vec<Arc<Link>>) -> Message {
 }
 
 pub(crate) fn founded(chain: &Chain) -> Message {
-    Message::Join(JoinMessage::Founded(chain.founding().clone()))
+    Message::Join(JoinMessage::Founded(chain.founding().unwrap().clone()))
 }
 
 /// A record for the known network, of a node's first life.

@@ -1,0 +1,109 @@
+//! How a peer follows who votes: handovers, and what later voters have endorsed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_consensus::{Certificate, Electorate, Endorsement, Handover, NodeId, Now, conclave};
+use rand::Rng as _;
+
+use super::Peer;
+use crate::event::Event;
+use crate::protocol::{Goodbye, Message, Purpose};
+use crate::roles::ConnId;
+use crate::roles::seats::Seats;
+
+/// How long after an endorsement of other standings than this peer's it is looked at again: rosters are compared meanwhile.
+const ENDORSE_AGAIN: Duration = Duration::from_secs(2);
+
+impl Peer {
+    /// Tells a seed how far this peer has followed.
+    pub(super) fn tell_epoch(&mut self, conn: ConnId) {
+        let epoch = conclave::Message::Epoch(self.electorate.epoch());
+        self.out.send(conn, Message::Electorate(epoch));
+    }
+
+    /// Handovers speak for themselves, whoever brings them.
+    pub(super) fn follow(&mut self, conn: ConnId, handovers: &[Arc<Handover>], now: Now) {
+        for handover in handovers {
+            if handover.epoch != self.electorate.epoch() {
+                continue;
+            }
+            match handover.verify(&self.electorate, &*self.scheme) {
+                Ok(electorate) => self.begin_epoch(electorate, now),
+                Err(error) if error.is_forgery() => {
+                    let what = format!("a handover that proves nothing: {error}");
+                    self.connections.misbehaved(conn, what, &mut self.out);
+                    return;
+                }
+                // Not all who signed are known yet. Whoever is met next is asked again.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn begin_epoch(&mut self, electorate: Electorate, now: Now) {
+        self.electorate = electorate;
+        self.endorsement = None;
+        let names: Vec<String> = self
+            .electorate
+            .seats()
+            .iter()
+            .map(|seat| seat.name.clone())
+            .collect();
+        let (count, redial) = (names.len(), self.options.redial);
+        let seed = self.rng.next_u64();
+        self.seats = Seats::new(Purpose::Register, count, None, redial, seed);
+        self.connections.set_seeds(names.clone());
+        let epoch = self.electorate.epoch();
+        self.out.event(Event::ElectorateChanged {
+            epoch,
+            seats: names,
+        });
+        let sessions: Vec<(ConnId, NodeId)> = self.connections.ready(Purpose::Register).collect();
+        for (conn, node) in sessions {
+            if !self.electorate.contains(&node) {
+                self.connections.close(conn, Goodbye::Done, &mut self.out);
+            }
+        }
+        self.judge_undecided(now);
+    }
+
+    /// The seeds of this epoch have endorsed a roster: this peer's, or one that it has to catch up with.
+    pub(super) fn handle_endorsed(&mut self, certificate: Arc<Certificate>, now: Now) {
+        let epoch = self.electorate.epoch();
+        if certificate.epoch != epoch || !Endorsement::is_due(&self.roster, epoch) {
+            self.endorsement = None;
+            return;
+        }
+        match self
+            .roster
+            .endorse(&certificate, &self.electorate, &*self.scheme)
+        {
+            Ok(Some((proofs, _forgotten))) => {
+                self.endorsement = None;
+                let standings = proofs.len() as u64;
+                self.out.event(Event::Endorsed { epoch, standings });
+                if let Some(own) = self.roster.get(&self.me).cloned() {
+                    // The endorsed passport is the one to show from now on.
+                    self.own_standing_changed(&own, now);
+                }
+            }
+            Ok(None) => {
+                self.endorsement = Some((now.instant + ENDORSE_AGAIN, certificate));
+                if let Some(session) = self.seed_sessions().first() {
+                    let members = self.roster.member_count();
+                    self.comparisons.next(*session, members, now.instant);
+                }
+            }
+            Err(_) => self.endorsement = None,
+        }
+    }
+
+    /// Looks again at an endorsement of other standings than this peer's, if it is time.
+    pub(super) fn endorse_again(&mut self, now: Now) {
+        let due = self.endorsement.take_if(|(at, _)| now.instant >= *at);
+        if let Some((_, certificate)) = due {
+            self.handle_endorsed(certificate, now);
+        }
+    }
+}
