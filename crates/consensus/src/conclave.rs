@@ -23,7 +23,9 @@
 //! [`Conclave::poll_timeout`] anew. Answer every [`Output::Persist`]. Tell it of the roster's digest whenever that changes
 //! while [`Conclave::is_sealed`].
 
+mod handing_over;
 mod output;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -33,13 +35,12 @@ pub use output::{Message, MessageError, Output, PersistId, SeatError, Step};
 
 use crate::assembly::{self, Assembly};
 use crate::electorate::Electorate;
-use crate::handover::{Handover, HandoverError, SEATS_MAX, Seal, Seating};
+use crate::handover::{Handover, HandoverError, Seal};
 use crate::id::{Digest, NodeId};
 use crate::record::Record;
 use crate::scheme::{Scheme, Signer};
 use crate::succession::{Chain, Durable, Membership};
 use crate::time::Now;
-use crate::vote::Choice;
 
 /// How many nodes each voter may want a seat for at a time.
 const NOMINATIONS_PER_VOTER: usize = 4;
@@ -158,28 +159,6 @@ impl Conclave {
         self.own_seal.is_some()
     }
 
-    /// The handovers that follow an epoch, in order, as many as one message carries.
-    pub fn handovers_from(&self, epoch: u64) -> Vec<Arc<Handover>> {
-        let following = self.handovers.range(epoch..).zip(epoch..);
-        following
-            .take_while(|((ended, _), expected)| *ended == expected)
-            .take(HANDOVERS_PER_MESSAGE)
-            .map(|((_, handover), _)| handover.clone())
-            .collect()
-    }
-
-    /// The records of those for whom a seat is wanted, and which voters' persons have not agreed yet.
-    pub fn nominations(&self) -> Vec<(&Record, Vec<NodeId>)> {
-        let mut nominations = BTreeMap::new();
-        for record in self.nominated.values().flat_map(BTreeMap::values) {
-            let hash = record.hash();
-            let assembly = self.assembly.as_ref();
-            let waiting = assembly.map(|assembly| assembly.waiting_for(&hash));
-            nominations.insert(hash, (record, waiting.unwrap_or_default()));
-        }
-        nominations.into_values().collect()
-    }
-
     /// Learns who sits in a seat; returns whether it was news.
     ///
     /// # Errors
@@ -196,75 +175,6 @@ impl Conclave {
         }
         self.settle(now);
         Ok(is_news)
-    }
-
-    /// This voter's person wants a seat for the node that signed this record, or agrees that it gets one. Its first endpoint
-    /// names the seat. The other voters' persons are told.
-    ///
-    /// # Errors
-    /// Why it cannot be.
-    pub fn seat(&mut self, record: Record, now: Now) -> Result<(), SeatError> {
-        self.check_nomination(&record)?;
-        let me = self.signer.id();
-        let node = record.node;
-        let others = self.linked_voters();
-        self.assembly()?
-            .handle_candidate(Arc::new(record.clone()), now)?;
-        let said = self.assembly()?.give_opinion(node, Choice::Yes, "", now);
-        if !matches!(
-            said,
-            Err(crate::succession::SayError::Answered(Choice::Yes))
-        ) {
-            said?;
-        }
-        let wanted = self.nominated.entry(me).or_default();
-        wanted.insert(node, record.clone());
-        self.push_send(others, Message::Nominated(Box::new(record)));
-        self.settle(now);
-        Ok(())
-    }
-
-    /// Agrees to a seat that another voter's person, or a node itself, wants.
-    ///
-    /// # Errors
-    /// Why it cannot be.
-    pub fn agree(&mut self, node: NodeId, now: Now) -> Result<(), SeatError> {
-        let wanted = self.nominated.values().find_map(|of| of.get(&node));
-        let record = wanted.ok_or(SeatError::NotNominated(node))?.clone();
-        self.seat(record, now)
-    }
-
-    /// This voter's person wants another voter unseated. It is when all others want it, and they are a majority.
-    ///
-    /// # Errors
-    /// Why it cannot be.
-    pub fn unseat(&mut self, voter: NodeId, now: Now) -> Result<(), SeatError> {
-        if voter == self.signer.id() {
-            return Err(SeatError::Needed("a voter resigns by its own word"));
-        }
-        if !self.electorate.contains(&voter) {
-            return Err(SeatError::NoSuchVoter(voter));
-        }
-        self.assembly()?;
-        self.challenged.insert(voter);
-        let others = self.linked_voters();
-        self.push_send(others, Message::Challenged(voter));
-        self.accuse_the_challenged(now);
-        self.settle(now);
-        Ok(())
-    }
-
-    /// This voter gives up its seat.
-    ///
-    /// # Errors
-    /// When it has none, or is the last.
-    pub fn resign(&mut self, now: Now) -> Result<(), SeatError> {
-        if self.electorate.seats().len() == 1 {
-            return Err(SeatError::Needed("the last voter keeps its seat"));
-        }
-        self.assembly()?.leave(now);
-        self.settle(now);
-        Ok(())
     }
 
     /// A link to a voter, or to somebody who follows the chain, came up.
@@ -330,21 +240,7 @@ impl Conclave {
             }
             // A voter's person wants it, or the node itself.
             Message::Nominated(record) if is_voter || record.node == from => {
-                let by_strangers = self.nominated.keys();
-                let by_strangers = by_strangers.filter(|by| !self.electorate.contains(by));
-                let has_room = is_voter
-                    || self.nominated.contains_key(&from)
-                    || by_strangers.count() < SELF_NOMINATIONS_MAX;
-                if has_room && self.check_nomination(&record).is_ok() {
-                    record.verify(&*self.scheme)?;
-                    let wanted = self.nominated.entry(from).or_default();
-                    let is_news = wanted.get(&record.node) != Some(&*record);
-                    let has_room = wanted.len() < NOMINATIONS_PER_VOTER;
-                    if is_news && (has_room || wanted.contains_key(&record.node)) {
-                        wanted.insert(record.node, (*record).clone());
-                        self.out.push_back(Output::Nominated { by: from, record });
-                    }
-                }
+                self.handle_nominated(from, record)?;
             }
             Message::Challenged(voter) if is_voter && self.electorate.contains(&voter) => {
                 self.out.push_back(Output::Challenged { by: from, voter });
@@ -427,48 +323,9 @@ impl Conclave {
         self.out.pop_front()
     }
 
-    fn assembly(&mut self) -> Result<&mut Assembly, SeatError> {
-        if self.own_seal.is_some() {
-            return Err(SeatError::Changing);
-        }
-        if !self.electorate.contains(&self.signer.id()) {
-            return Err(SeatError::NotAVoter);
-        }
-        let unmet = self.electorate.seats().iter();
-        let unmet = unmet.filter(|seat| seat.voter.is_none());
-        let unmet = unmet.map(|seat| seat.name.clone()).collect();
-        self.assembly.as_mut().ok_or(SeatError::Unmet(unmet))
-    }
-
     fn assembly_of(&mut self, id: PersistId) -> Option<&mut Assembly> {
         let is_its = id.epoch == self.electorate.epoch();
         self.assembly.as_mut().filter(|_| is_its)
-    }
-
-    fn check_nomination(&self, record: &Record) -> Result<(), SeatError> {
-        let seats = self.electorate.seats();
-        let name = record.endpoints.first().cloned().unwrap_or_default();
-        if seats.iter().any(|seat| seat.name == name) || self.electorate.contains(&record.node) {
-            return Err(SeatError::Taken(name));
-        }
-        if seats.len() >= SEATS_MAX {
-            let what = "seats";
-            return Err(SeatError::TooMany {
-                max: SEATS_MAX,
-                what,
-            });
-        }
-        let own = self.nominated.get(&self.signer.id());
-        let count = own.map_or(0, BTreeMap::len);
-        if count >= NOMINATIONS_PER_VOTER
-            && !own.is_some_and(|wanted| wanted.contains_key(&record.node))
-        {
-            return Err(SeatError::TooMany {
-                max: NOMINATIONS_PER_VOTER,
-                what: "seats wanted at a time",
-            });
-        }
-        Ok(())
     }
 
     /// Voters of this epoch, of the one before, who may not have heard, and of the next, if it is decided.
@@ -490,31 +347,6 @@ impl Conclave {
         }
     }
 
-    /// Whom its person wants unseated, this voter holds for dead, however alive it is.
-    fn accuse_the_challenged(&mut self, now: Now) {
-        let Some(assembly) = &mut self.assembly else {
-            return;
-        };
-        for voter in &self.challenged {
-            assembly.handle_lost(*voter, now);
-            assembly.handle_dead(*voter, now);
-        }
-    }
-
-    fn tell_handovers(&mut self, to: NodeId, epoch: u64) {
-        let following = self.handovers_from(epoch);
-        if !following.is_empty() {
-            self.push_send(vec![to], Message::Handovers(following));
-        }
-    }
-
-    fn tell_seal(&mut self, to: Vec<NodeId>) {
-        if let Some(seal) = self.own_seal.clone() {
-            let roster = self.roster;
-            self.push_send(to, Message::Sealed { seal, roster });
-        }
-    }
-
     fn push_send(&mut self, to: Vec<NodeId>, message: Message) {
         let to: Vec<NodeId> = to
             .into_iter()
@@ -522,59 +354,6 @@ impl Conclave {
             .collect();
         if !to.is_empty() {
             self.out.push_back(Output::Send { to, message });
-        }
-    }
-
-    /// Adds the seals of a handover of the epoch before this one to those that are held, and tells others if there are more
-    /// now: readers who have not met the same voters can check it too.
-    fn widen(&mut self, other: &Handover) {
-        let Some(before) = self.electorate.predecessor() else {
-            return;
-        };
-        let Some(held) = self.handovers.get_mut(&before.epoch()) else {
-            return;
-        };
-        if other.epoch != before.epoch()
-            || other.next != held.next
-            || other
-                .seals
-                .keys()
-                .all(|voter| held.seals.contains_key(voter))
-            || other.verify(before, &*self.scheme).is_err()
-        {
-            return;
-        }
-        let added = other
-            .seals
-            .iter()
-            .filter(|(voter, _)| before.contains(voter));
-        let handover = Arc::make_mut(held);
-        let count = handover.seals.len();
-        for (voter, signature) in added {
-            handover.seals.entry(*voter).or_insert(*signature);
-        }
-        if handover.seals.len() > count {
-            let handover = held.clone();
-            self.out.push_back(Output::Widened(handover.clone()));
-            let voters = self.linked_voters();
-            self.push_send(voters, Message::Handovers(vec![handover]));
-        }
-    }
-
-    /// As [`widen`](Self::widen), by one seal that came late.
-    fn widen_by(&mut self, seal: Seal) {
-        let before = self.electorate.predecessor();
-        let Some(before) = before.filter(|before| before.epoch() == seal.epoch) else {
-            return;
-        };
-        let held = self.handovers.get(&seal.epoch);
-        let Some(held) = held.filter(|held| held.next == seal.next) else {
-            return;
-        };
-        if seal.verify(before, &*self.scheme).is_ok() {
-            let mut wider = Handover::clone(held);
-            wider.seals.insert(seal.voter, seal.signature);
-            self.widen(&wider);
         }
     }
 
@@ -637,75 +416,5 @@ impl Conclave {
         if is_decided {
             self.seal(now);
         }
-    }
-
-    /// The assembly has decided: this voter says so, and votes no more.
-    fn seal(&mut self, now: Now) {
-        let Some(assembly) = self.assembly.as_ref().filter(|_| self.own_seal.is_none()) else {
-            return;
-        };
-        let next = Seating::of(assembly.membership(), self.electorate.rule());
-        let seal = Seal::sign(&*self.signer, &self.electorate, next.clone());
-        self.seals
-            .insert(self.signer.id(), (seal.clone(), self.roster));
-        self.own_seal = Some(seal);
-        self.repeat_at = Some(now.instant + REPEAT);
-        self.out.push_back(Output::Decided(next));
-        let voters = self.linked_voters();
-        self.tell_seal(voters);
-    }
-
-    /// Ends the epoch once a quorum of those who sealed, this voter among them, hold one roster.
-    fn hand_over(&mut self, now: Now) {
-        if self.own_seal.is_none() {
-            return;
-        }
-        let roster = self.roster;
-        let me = self.signer.id();
-        let same = self.seals.iter().filter(|(voter, (_, held))| {
-            // What this voter holds itself may have grown since it sealed.
-            **voter == me || *held == roster
-        });
-        let same = same.map(|(_, (seal, _))| seal);
-        if let Some(handover) = Handover::assemble(&self.electorate, same) {
-            // Signed by voters whose seals were verified: it holds, unless the next electorate cannot be.
-            let _taken = self.take_over(Arc::new(handover), now);
-        }
-    }
-
-    fn take_over(&mut self, mut handover: Arc<Handover>, now: Now) -> Result<(), HandoverError> {
-        let electorate = handover.verify(&self.electorate, &*self.scheme)?;
-        let wider = Arc::make_mut(&mut handover);
-        for (seal, _) in self.seals.values() {
-            // Verified when it came.
-            if seal.next == wider.next {
-                wider.seals.entry(seal.voter).or_insert(seal.signature);
-            }
-        }
-        self.electorate = electorate;
-        self.handovers.insert(handover.epoch, handover.clone());
-        self.assembly = None;
-        self.said.clear();
-        self.own_seal = None;
-        self.seals.clear();
-        self.repeat_at = None;
-        let electorate = &self.electorate;
-        self.challenged.retain(|voter| electorate.contains(voter));
-        self.nominated.retain(|voter, wanted| {
-            wanted.retain(|node, _| !electorate.contains(node));
-            !wanted.is_empty() && (electorate.contains(voter) || wanted.contains_key(voter))
-        });
-        self.out.push_back(Output::HandedOver {
-            handover: handover.clone(),
-            electorate: Box::new(self.electorate.clone()),
-        });
-        // Whoever is linked follows: voters, and those who only look on.
-        let all: Vec<NodeId> = self.linked.iter().copied().collect();
-        self.push_send(all, Message::Handovers(vec![handover.clone()]));
-        if self.electorate.contains(&self.signer.id()) {
-            self.assemble(now);
-            self.accuse_the_challenged(now);
-        }
-        Ok(())
     }
 }

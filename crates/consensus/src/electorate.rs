@@ -31,7 +31,7 @@ pub struct Electorate {
     voters: BTreeMap<NodeId, usize>,
     id: Digest,
     /// Who voted in the epoch before, while what it signed is still believed.
-    predecessor: Option<Box<Electorate>>,
+    predecessor: Option<Box<Self>>,
 }
 
 /// Why an electorate cannot be, or a voter cannot take a seat.

@@ -117,7 +117,8 @@ pub use report::{
     Testimony,
 };
 pub use roster::{
-    BUCKETS, Entry, Merged, Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof,
+    BUCKETS, Entry, Merged, Proof, ProofError, Renewed, Roster, Standing, StandingKey,
+    VerifiedProof,
 };
 pub use scheme::{Scheme, Signer, Unproven, UnprovenSigner};
 pub use succession::Succession;

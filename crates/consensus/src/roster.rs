@@ -346,6 +346,15 @@ pub enum Merged {
     Outdated,
 }
 
+/// What an [endorsement](Roster::endorse) did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// The proofs that took the place of earlier ones.
+    pub proofs: Vec<Arc<Proof>>,
+    /// Whose ends are not known any more.
+    pub forgotten: Vec<NodeId>,
+}
+
 /// How many buckets the digests of a roster have.
 pub const BUCKETS: usize = 256;
 
@@ -418,8 +427,8 @@ impl Roster {
     }
 
     /// Replaces the proofs of all standings decided before an epoch by what its voters have endorsed, and forgets the ends
-    /// that are not kept. Returns the new proofs and whom it forgot; `None` when other standings are endorsed than these:
-    /// rosters that differ have to be compared first.
+    /// that are not kept. `None` when other standings are endorsed than these: rosters that differ have to be compared
+    /// first.
     ///
     /// # Errors
     /// When the certificate does not hold.
@@ -428,7 +437,7 @@ impl Roster {
         certificate: &Arc<Certificate>,
         electorate: &Electorate,
         scheme: &dyn Scheme,
-    ) -> Result<Option<(Vec<Arc<Proof>>, Vec<NodeId>)>, CertificateError> {
+    ) -> Result<Option<Renewed>, CertificateError> {
         certificate.verify(electorate, scheme)?;
         let Some(endorsed) = Endorsement::prove(self, certificate) else {
             return Ok(None);
@@ -441,7 +450,7 @@ impl Roster {
             self.merge(VerifiedProof { node, key, proof });
         }
         let forgotten = self.forget_departed(certificate.epoch);
-        Ok(Some((proofs, forgotten)))
+        Ok(Some(Renewed { proofs, forgotten }))
     }
 
     /// Forgets the ends that are not kept in `epoch`: those decided three epochs before it, or earlier. Returns whose.

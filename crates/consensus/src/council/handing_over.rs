@@ -82,11 +82,11 @@ impl Council {
         let taken = self
             .roster
             .endorse(certificate, &self.electorate, &*self.scheme)?;
-        let Some((endorsed, forgotten)) = taken else {
+        let Some(renewed) = taken else {
             return Ok(false);
         };
-        let endorsed = endorsed.into_iter().map(Durable::Proof);
-        let forgotten = forgotten.into_iter().map(Durable::Forgotten);
+        let endorsed = renewed.proofs.into_iter().map(Durable::Proof);
+        let forgotten = renewed.forgotten.into_iter().map(Durable::Forgotten);
         let writes: Vec<Durable> = endorsed.chain(forgotten).collect();
         for durable in writes {
             // Nothing waits for it: until it is written, the earlier proof is as good.

@@ -492,6 +492,28 @@ fn what_cannot_be_is_said_at_once() {
         "{unsigned:?}"
     );
 
+    // Nodes that want a seat by their own word are held in bounds, and those that a person wants are not pushed out.
+    world.seat(1, 4).unwrap();
+    let at = &mut world.stations.get_mut(&1).unwrap().conclave;
+    for number in 20..60 {
+        let wanted = Message::Nominated(Box::new(record(number)));
+        at.handle_message(node(number), wanted, now).unwrap();
+    }
+    let wanted: Vec<NodeId> = at
+        .nominations()
+        .iter()
+        .map(|(record, _)| record.node)
+        .collect();
+    assert!(wanted.contains(&node(4)) && wanted.contains(&node(59)));
+    assert_eq!(wanted.len(), 17);
+    let mut forged = record(60);
+    forged.attempt += 1;
+    let forged = Message::Nominated(Box::new(forged));
+    assert!(at.handle_message(node(60), forged, now).is_err());
+    let of_another = Message::Nominated(Box::new(record(61)));
+    at.handle_message(node(60), of_another, now).unwrap();
+    assert_eq!(at.nominations().len(), 17);
+
     let unmet = Electorate::new(
         NETWORK,
         0,

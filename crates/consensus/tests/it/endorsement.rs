@@ -240,9 +240,8 @@ fn voter(electorate: &Electorate) -> Council {
 
 fn votes_sent(outputs: &[Output]) -> usize {
     let is_vote = |output: &&Output| {
-        let message = match output {
-            Output::Send { message, .. } => message,
-            _ => return false,
+        let Output::Send { message, .. } = output else {
+            return false;
         };
         matches!(message, council::Message::Vote(_))
     };

@@ -79,9 +79,9 @@ impl Peer {
             .roster
             .endorse(&certificate, &self.electorate, &*self.scheme)
         {
-            Ok(Some((proofs, _forgotten))) => {
+            Ok(Some(renewed)) => {
                 self.endorsement = None;
-                let standings = proofs.len() as u64;
+                let standings = renewed.proofs.len() as u64;
                 self.out.event(Event::Endorsed { epoch, standings });
                 if let Some(own) = self.roster.get(&self.me).cloned() {
                     // The endorsed passport is the one to show from now on.
