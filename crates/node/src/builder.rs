@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use quorate_consensus::{Ed25519, NodeId, Signer};
+use quorate_consensus::{Ed25519, Invitation, NodeId, Signer};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::admission::{AdmissionPolicy, AllowAll};
 use crate::config::{Admission, Discovery, Options, SeedList};
 use crate::error::StartError;
 use crate::identity::Identity;
@@ -27,11 +28,17 @@ const BACKLOG: u32 = 1024;
 
 /// What a [`Builder`] makes: a peer that registers with these seeds.
 #[derive(Debug)]
-pub struct PeerKind(pub(crate) SeedList);
+pub struct PeerKind {
+    seeds: SeedList,
+    credential: Vec<u8>,
+}
 
 /// What a [`Builder`] makes: one of these seeds.
 #[derive(Debug)]
-pub struct SeedKind(pub(crate) SeedList);
+pub struct SeedKind {
+    seeds: SeedList,
+    policy: Box<dyn AdmissionPolicy>,
+}
 
 /// What a [`Builder`] makes: a member of an open network.
 #[derive(Debug)]
@@ -43,6 +50,24 @@ pub struct MemberKind {
 /// What a [`Builder`] makes: a bootstrap.
 #[derive(Debug)]
 pub struct BootstrapKind;
+
+impl PeerKind {
+    pub(crate) const fn new(seeds: SeedList) -> Self {
+        Self {
+            seeds,
+            credential: Vec::new(),
+        }
+    }
+}
+
+impl SeedKind {
+    pub(crate) fn new(seeds: SeedList) -> Self {
+        Self {
+            seeds,
+            policy: Box::new(AllowAll),
+        }
+    }
+}
 
 /// What a node is started with.
 #[derive(Debug)]
@@ -215,10 +240,22 @@ impl Site {
 }
 
 impl Builder<PeerKind> {
+    /// The invitation that this peer shows to the seeds.
+    pub fn invitation(self, invitation: &Invitation) -> Self {
+        self.credential(invitation.to_bytes())
+    }
+
+    /// What this peer shows to the seeds' policies, at most 512 bytes. It goes into the peer's record, which every node of
+    /// the network sees.
+    pub fn credential(mut self, credential: impl Into<Vec<u8>>) -> Self {
+        self.kind.credential = credential.into();
+        self
+    }
+
     /// Starts the peer. It joins by itself, as soon as a quorum of seeds lets it; see [`Event::Joined`](crate::Event::Joined).
     ///
     /// # Errors
-    /// When it cannot listen, or its key, the seed list or an option cannot be used.
+    /// When it cannot listen, or its key, the seed list, its credential or an option cannot be used.
     #[expect(
         clippy::unused_async,
         reason = "spawning needs a runtime, which an async function makes sure of"
@@ -231,16 +268,23 @@ impl Builder<PeerKind> {
             site.signer(),
             Arc::new(Ed25519),
             endpoints,
-            &self.kind.0,
+            &self.kind.seeds,
             self.options.clone(),
             random_seed()?,
             runtime::start_time(),
         )?;
+        let role = role.showing(self.kind.credential)?;
         site.run(role, None)
     }
 }
 
 impl Builder<SeedKind> {
+    /// Whom this seed votes for; everybody who can be reached by default. See [`admission`](crate::admission).
+    pub fn admission(mut self, policy: impl AdmissionPolicy + 'static) -> Self {
+        self.kind.policy = Box::new(policy);
+        self
+    }
+
     /// The line it stands on, as far as that can be told before listening.
     fn line(&self) -> Option<String> {
         let is_told = self.listener.is_none() && !self.listen.ip().is_unspecified();
@@ -254,10 +298,10 @@ impl Builder<SeedKind> {
     pub async fn spawn(mut self) -> Result<Node, StartError> {
         if let Some(line) = self.advertise.first().cloned().or_else(|| self.line()) {
             // Before a key is made for a seed that is none.
-            if self.kind.0.position(&line).is_none() {
+            if self.kind.seeds.position(&line).is_none() {
                 return Err(StartError::NotASeed {
                     address: line,
-                    seeds: self.kind.0.addresses().join(", "),
+                    seeds: self.kind.seeds.addresses().join(", "),
                 });
             }
         }
@@ -265,7 +309,7 @@ impl Builder<SeedKind> {
         let is_old = key.is_old;
         let site = self.site(key)?;
         let endpoints = self.endpoints(site.address)?;
-        let network = self.kind.0.network();
+        let network = self.kind.seeds.network();
         let (store, restored) = match self.data.as_ref().map(|data| data.join("store.redb")) {
             Some(path) => {
                 let is_lost = is_old && !path.exists();
@@ -287,13 +331,13 @@ impl Builder<SeedKind> {
             site.signer(),
             Arc::new(Ed25519),
             &endpoints[0],
-            &self.kind.0,
+            &self.kind.seeds,
             self.options.clone(),
             restored,
             random_seed()?,
             runtime::start_time(),
         )?;
-        site.run(role, store)
+        site.run(role.admitting_by(self.kind.policy), store)
     }
 }
 

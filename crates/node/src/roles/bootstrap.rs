@@ -260,6 +260,7 @@ impl Role for Bootstrap {
             }
             Request::Members => Reply::Members(Vec::new()),
             Request::Neighbors => Reply::Neighbors(Vec::new()),
+            Request::Pending => Reply::Pending(Vec::new()),
             Request::Broadcast(_) => Reply::Broadcast(Err(RequestError::NotAMember)),
             Request::Allow(_) | Request::Deny(..) | Request::JoinAgain | Request::Refound => {
                 Reply::Done(Err(RequestError::NotInAssembly))
