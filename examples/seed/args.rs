@@ -8,8 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use quorate_node::NodeId;
 use quorate_node::admission::{
-    AdmissionPolicy, All, AllowAll, AllowList, Any, AskOperator, Invited, PerAddress, Rate,
-    Returning,
+    All, AllowAll, AllowList, Any, AskOperator, Invited, PerAddress, Rate, Returning,
 };
 
 /// A seed of a Quorate network.
@@ -90,33 +89,26 @@ impl Args {
 
     /// One of those that `--admit` names, and all of the limits.
     pub(crate) fn policy(&self) -> Result<All, String> {
-        let mut any: Vec<Box<dyn AdmissionPolicy>> = Vec::new();
+        let mut any = Any::default();
         for whom in &self.admit {
-            match whom {
-                Whom::All => any.push(Box::new(AllowAll)),
-                Whom::Ask => {
-                    any.push(Box::new(Returning));
-                    any.push(Box::new(AskOperator));
-                }
-                Whom::Listed(file) => any.push(Box::new(AllowList::of(listed(file)?))),
-                Whom::Invited => {
-                    let operators = self.operator.iter().copied();
-                    any.push(Box::new(Invited::by_seeds_and(operators)));
-                }
-            }
+            any = match whom {
+                Whom::All => any.or(AllowAll),
+                Whom::Ask => any.or(Returning).or(AskOperator),
+                Whom::Listed(file) => any.or(AllowList::of(listed(file)?)),
+                Whom::Invited => any.or(Invited::by_seeds_and(self.operator.iter().copied())),
+            };
         }
         if !self.operator.is_empty() && !self.admit.contains(&Whom::Invited) {
             return Err("--operator is for the invitations of --admit invited".to_owned());
         }
-        let mut all: Vec<Box<dyn AdmissionPolicy>> = vec![Box::new(Any::of(any))];
+        let mut all = All::default().and(any);
         if let Some(max) = self.per_address {
-            all.push(Box::new(PerAddress::new(max)));
+            all = all.and(PerAddress::new(max));
         }
         if let Some((count, per)) = self.rate {
-            let rate = Rate::new(count, per).map_err(|error| error.to_string())?;
-            all.push(Box::new(rate));
+            all = all.and(Rate::new(count, per).map_err(|error| error.to_string())?);
         }
-        Ok(All::of(all))
+        Ok(all)
     }
 }
 
@@ -165,6 +157,8 @@ fn time(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use quorate_node::AdmissionPolicy as _;
+
     use super::*;
 
     fn parse(args: &[&str]) -> Result<Args, String> {

@@ -42,7 +42,8 @@
 //!     }
 //! }
 //!
-//! let policy = All::of([Box::new(Named) as Box<dyn AdmissionPolicy>, Box::new(PerAddress::new(4))]);
+//! let policy = All::default().and(Named).and(PerAddress::new(4));
+//! assert!(!policy.asks());
 //! ```
 
 mod all;

@@ -16,6 +16,13 @@ impl Any {
     pub fn of(policies: impl IntoIterator<Item = Box<dyn AdmissionPolicy>>) -> Self {
         Self(policies.into_iter().collect())
     }
+
+    /// Or this one.
+    #[must_use]
+    pub fn or(mut self, policy: impl AdmissionPolicy + 'static) -> Self {
+        self.0.push(Box::new(policy));
+        self
+    }
 }
 
 impl AdmissionPolicy for Any {

@@ -152,8 +152,7 @@ fn an_allow_is_used_up_by_an_admission_and_who_returns_may_be_spared_the_questio
     for spares in [false, true] {
         let policy = || -> Policy {
             if spares {
-                let of: [Policy; 2] = [Box::new(Returning), Box::new(AskOperator)];
-                Box::new(Any::of(of))
+                Box::new(Any::default().or(Returning).or(AskOperator))
             } else {
                 Box::new(AskOperator)
             }

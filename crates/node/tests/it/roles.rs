@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use quorate_node::admission::{
-    AdmissionPolicy, All, AllowList, Any, AskOperator, Invited, PerAddress, Rate, Returning,
+    All, AllowList, Any, AskOperator, Invited, PerAddress, Rate, Returning,
 };
 use quorate_node::consensus::succession::{
     Accepted, Accusation, Ballot, Chain, Opinion, Place, Promise, Proposed, Statement,
@@ -785,18 +785,13 @@ fn seed(number: u64) -> Driver<Seed> {
 fn strict_seed(number: u64) -> Driver<Seed> {
     let mut driver = seed(number);
     let rate = Rate::new(2, Duration::from_secs(10)).unwrap();
-    let any: [Box<dyn AdmissionPolicy>; 4] = [
-        Box::new(AllowList::of([NodeId::from(4)])),
-        Box::new(Invited::by_seeds_and([NodeId::from(5)])),
-        Box::new(Returning),
-        Box::new(AskOperator),
-    ];
-    let all: [Box<dyn AdmissionPolicy>; 3] = [
-        Box::new(Any::of(any)),
-        Box::new(PerAddress::new(3)),
-        Box::new(rate),
-    ];
-    driver.role = driver.role.admitting_by(Box::new(All::of(all)));
+    let any = Any::default()
+        .or(AllowList::of([NodeId::from(4)]))
+        .or(Invited::by_seeds_and([NodeId::from(5)]))
+        .or(Returning)
+        .or(AskOperator);
+    let all = All::default().and(any).and(PerAddress::new(3)).and(rate);
+    driver.role = driver.role.admitting_by(Box::new(all));
     driver
 }
 

@@ -23,7 +23,7 @@ const WORK_MAX: usize = 100_000;
 enum Work {
     Connected(ConnId, Option<DialId>, NodeId, String),
     Failed(DialId, DialError),
-    Frame(ConnId, Frame),
+    Frame(ConnId, Box<Frame>),
     Closed(ConnId, &'static str),
     Written(WriteId),
 }
@@ -169,7 +169,7 @@ impl World {
                 }
                 Work::Failed(dial, error) => role.handle_dial_failed(dial, error, now),
                 Work::Frame(conn, frame) if self.ends.contains_key(&(who, conn)) => {
-                    role.handle_frame(conn, frame, now);
+                    role.handle_frame(conn, *frame, now);
                 }
                 Work::Frame(..) => {}
                 Work::Closed(conn, cause) => role.handle_closed(conn, cause, now),
@@ -202,7 +202,7 @@ impl World {
                 for conn in to {
                     if let Some((other, conn)) = self.ends.get(&(who, conn)).copied() {
                         self.work
-                            .push_back((other, Work::Frame(conn, frame.clone())));
+                            .push_back((other, Work::Frame(conn, Box::new(frame.clone()))));
                     }
                 }
             }
@@ -247,10 +247,12 @@ impl World {
         self.work
             .push_back((to, Work::Connected(conn, None, from, here)));
         let hello = Frame::Hello(hello(Purpose::Link, RoleKind::Seed));
-        self.work.push_back((to, Work::Frame(conn, hello)));
+        self.work
+            .push_back((to, Work::Frame(conn, Box::new(hello))));
         for message in messages {
             let frame = Frame::Message(Message::Council(message));
-            self.work.push_back((to, Work::Frame(conn, frame)));
+            self.work
+                .push_back((to, Work::Frame(conn, Box::new(frame))));
         }
         self.settle();
     }
