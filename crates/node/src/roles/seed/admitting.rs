@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use quorate_consensus::{
-    Choice, Council, NodeId, Now, ProposalId, Record, Scheme, Transcript, VOTING_WINDOW_MS,
+    Choice, Council, Digest, NodeId, Now, ProposalId, Record, Scheme, Transcript, VOTING_WINDOW_MS,
 };
 
 use super::Seed;
@@ -59,8 +59,7 @@ impl Seed {
     pub(super) fn judge_reachable(&mut self, id: ProposalId, record: &Record, now: Now) {
         match self.verdict_on(record, now) {
             Verdict::Allow => {
-                let credentials = &self.credentials;
-                let used_by = credentials.get(&digest(&record.credential)).copied();
+                let used_by = self.used_by(record);
                 let candidate = candidate(record, &self.council, &*self.scheme, used_by);
                 self.policy.note_yes(&candidate, now);
                 let why = "it answered at its address";
@@ -73,7 +72,7 @@ impl Seed {
 
     /// What the policy says, and where it wants to ask, what the operator has said.
     fn verdict_on(&self, record: &Record, now: Now) -> Verdict {
-        let used_by = self.credentials.get(&digest(&record.credential)).copied();
+        let used_by = self.used_by(record);
         let candidate = candidate(record, &self.council, &*self.scheme, used_by);
         let verdict = self.policy.judge(&candidate, now);
         let word = self.desk.word_on(&record.node, now);
@@ -87,6 +86,11 @@ impl Seed {
             }
             (verdict, _) => verdict,
         }
+    }
+
+    /// Who was first admitted by what a candidate shows.
+    fn used_by(&self, record: &Record) -> Option<NodeId> {
+        self.credentials.get(&digest(&record.credential)).copied()
     }
 
     /// Holds the vote back for the operator's word, for as long as others wait for it.
@@ -194,7 +198,7 @@ fn candidate<'a>(
 }
 
 /// What a credential is remembered by.
-pub(super) fn digest(credential: &[u8]) -> quorate_consensus::Digest {
+fn digest(credential: &[u8]) -> Digest {
     Transcript::new("quorate/credential/1")
         .bytes(credential)
         .finish()
