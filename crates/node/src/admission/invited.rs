@@ -9,8 +9,8 @@ use super::{AdmissionPolicy, Candidate, Verdict};
 
 /// Allows who shows an [`Invitation`] by a seed of the network or by an operator.
 ///
-/// Each is good for one node, as far as this seed knows: who was admitted by it may come back with it, in its next life
-/// too, and nobody else. A node that this seed has voted for holds its invitation for a minute, admitted or not. An
+/// Each is good for one node, as far as this seed knows: who was admitted by it may come back with it in its next lives, also
+/// when it has expired, and nobody else. A node that this seed has voted for holds its invitation for a minute, admitted or not. An
 /// admission that this seed learned of only when the member had been thrown out again, it knows nothing of.
 #[derive(Debug)]
 pub struct Invited {
@@ -43,8 +43,10 @@ impl Invited {
         }
         let invitation =
             Invitation::from_bytes(&record.credential).map_err(|error| error.to_string())?;
+        let has_come_in_time = candidate.credential_used_by == Some(record.node);
+        let now_ms = if has_come_in_time { 0 } else { now.unix_ms };
         invitation
-            .verify(record.network, record.node, now.unix_ms, candidate.scheme)
+            .verify(record.network, record.node, now_ms, candidate.scheme)
             .map_err(|error| error.to_string())?;
         let (issuer, electorate) = (invitation.issuer, candidate.electorate);
         if !electorate.contains(&issuer) && !self.operators.contains(&issuer) {

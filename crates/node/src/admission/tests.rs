@@ -226,6 +226,8 @@ fn an_invitation_is_good_for_one_node_which_may_come_back() {
     let reason = denied(world.judge(&policy, &second, 3000.0));
     assert!(reason.contains("was used by"), "{reason}");
     assert!(world.allows(&policy, &first, 3000.0));
+    // Also when nobody new could come with it any more.
+    assert!(world.allows(&policy, &first, 1e6));
     assert!(world.allows(
         &policy,
         &showing(6, invitation(1, None, 2).to_bytes()),
