@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use quorate_examples::{Log, StopSignals, exit, timestamp, trace_as_asked};
-use quorate_node::{Event, Node, SeedList};
+use quorate_node::{Event, Invitation, Node, SeedList};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// A peer of a Quorate network.
@@ -40,6 +40,9 @@ struct Args {
     /// How others reach this peer, as host:port, if not where it listens; may be given up to four times.
     #[arg(long)]
     advertise: Vec<String>,
+    /// An invitation to show to the seeds, as `seed --invite` prints it.
+    #[arg(long, value_name = "TEXT")]
+    invitation: Option<Invitation>,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -65,6 +68,9 @@ async fn run(args: Args) -> Result<(), String> {
         Node::peer(SocketAddr::new(args.ip, args.port), seeds).advertise(args.advertise);
     if let Some(data) = args.data {
         builder = builder.data(data);
+    }
+    if let Some(invitation) = &args.invitation {
+        builder = builder.invitation(invitation);
     }
     let signals = StopSignals::watch()?;
     let node = builder.spawn().await.map_err(|error| error.to_string())?;

@@ -20,14 +20,13 @@ mod naming;
 mod questions;
 mod screen;
 mod starting;
-mod typing;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use quorate_examples::{
-    StopSignals, exit, hush_the_opening_of_stores, one_line_arguments, trace_as_asked,
+    StopSignals, exit, hush_the_opening_of_stores, one_line_arguments, trace_as_asked, typing,
 };
 use quorate_node::{Node, RequestError};
 

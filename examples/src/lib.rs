@@ -1,5 +1,7 @@
 //! What the example programs share: the documents' log, the signals that end a program, one-line errors.
 
+pub mod typing;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;

@@ -9,6 +9,7 @@
 //! - [`QuorumRule`] and [`Electorate`]: who votes, in which epoch, and how many of them carry a proposal.
 //! - [`Proposal`] and [`Vote`]: what is decided, and one voter's signed word on it. A proposal is a candidate's
 //!   [`Record`], a [`DeadReport`], or a [`Motion`] of the application's own.
+//! - [`Invitation`]: what a candidate may show in its record: somebody's signed word that it is welcome.
 //! - [`Tally`] counts votes on one proposal, and notices who signs both ways ([`Equivocation`]).
 //! - [`Certificate`]: a carried proposal with a quorum's signatures.
 //! - [`Roster`]: who is in, who was thrown out and who has left, each with its [`Proof`]; merges in any order.
@@ -83,7 +84,9 @@ mod ed25519;
 mod electorate;
 mod endorsement;
 mod handover;
+mod hexadecimal;
 mod id;
+mod invitation;
 mod merkle;
 mod proposal;
 mod quorum;
@@ -109,9 +112,10 @@ pub use electorate::{Electorate, ElectorateError, Seat};
 pub use endorsement::{Endorsed, Endorsement};
 pub use handover::{Handover, HandoverError, SEAT_NAME_LEN_MAX, SEATS_MAX, Seal, Seating};
 pub use id::{Digest, HexError, LengthError, NetworkId, NodeId, ProposalId, Signature};
+pub use invitation::{Invitation, InvitationError, NotAnInvitation};
 pub use proposal::{MOTION_LEN_MAX, Motion, Proposal, ProposalError};
 pub use quorum::{QuorumError, QuorumRule};
-pub use record::{ENDPOINT_LEN_MAX, ENDPOINTS_MAX, Record, RecordError};
+pub use record::{CREDENTIAL_LEN_MAX, ENDPOINT_LEN_MAX, ENDPOINTS_MAX, Record, RecordError};
 pub use report::{
     CAUSE_LEN_MAX, DeadReport, Finding, Inquiry, ReportError, SILENT_MAX, TESTIMONIES_MAX,
     Testimony,

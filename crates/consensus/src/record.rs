@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hexadecimal;
 use crate::id::{Digest, NetworkId, NodeId, Signature};
 use crate::scheme::{Scheme, Signer};
 use crate::transcript::Transcript;
@@ -10,6 +11,8 @@ use crate::transcript::Transcript;
 pub const ENDPOINTS_MAX: usize = 4;
 /// How long an endpoint may be, in bytes: a DNS name of 253, a colon and a port fit.
 pub const ENDPOINT_LEN_MAX: usize = 260;
+/// How long a credential may be, in bytes: an [`Invitation`](crate::Invitation) fits twice.
+pub const CREDENTIAL_LEN_MAX: usize = 512;
 
 /// What a candidate says of itself. Admission votes on this, so a candidate that tries again, or moves, or comes back
 /// after an eviction, signs a new record.
@@ -28,6 +31,10 @@ pub struct Record {
     /// When the candidate opened this attempt, in milliseconds since the Unix epoch. Voters take part only within
     /// [`VOTING_WINDOW_MS`](crate::VOTING_WINDOW_MS) of it.
     pub opened_ms: u64,
+    /// What it shows to those who judge it, at most [`CREDENTIAL_LEN_MAX`] bytes: an invitation, say. Most show nothing.
+    /// It is seen by everybody who sees the record, so it must not be a secret that admits others.
+    #[serde(with = "hexadecimal")]
+    pub credential: Vec<u8>,
     /// The candidate's signature over all of the above.
     pub signature: Signature,
 }
@@ -44,17 +51,45 @@ pub enum RecordError {
         "expected an endpoint of the form host:port of at most {ENDPOINT_LEN_MAX} bytes, got {0:?}"
     )]
     Endpoint(String),
+    /// Longer than any credential is.
+    #[error("expected a credential of at most {CREDENTIAL_LEN_MAX} bytes, got {0}")]
+    Credential(usize),
     /// The signature is not the node's over this record.
     #[error("the record of {0} does not carry its signature")]
     Signature(NodeId),
 }
 
 impl Record {
-    /// Signs a record of the signer's own.
+    /// Signs a record of the signer's own that shows no credential.
     ///
     /// # Errors
     /// When the endpoints are not acceptable.
     pub fn sign(
+        signer: &dyn Signer,
+        network: NetworkId,
+        endpoints: Vec<String>,
+        incarnation: u64,
+        attempt: u64,
+        opened_ms: u64,
+    ) -> Result<Self, RecordError> {
+        let nothing = Vec::new();
+        Self::sign_showing(
+            nothing,
+            signer,
+            network,
+            endpoints,
+            incarnation,
+            attempt,
+            opened_ms,
+        )
+    }
+
+    /// As [`sign`](Self::sign), and shows a credential.
+    ///
+    /// # Errors
+    /// When the endpoints are not acceptable, or the credential is too long.
+    pub fn sign_showing(
+        credential: Vec<u8>,
         signer: &dyn Signer,
         network: NetworkId,
         endpoints: Vec<String>,
@@ -69,9 +104,10 @@ impl Record {
             incarnation,
             attempt,
             opened_ms,
+            credential,
             signature: Signature::new([0; 64]),
         };
-        this.check_endpoints()?;
+        this.check_form()?;
         this.signature = signer.sign(&this.hash());
         Ok(this)
     }
@@ -79,13 +115,14 @@ impl Record {
     /// The digest of everything but the signature: what the signature is over, and what a probe of the candidate must
     /// echo.
     pub fn hash(&self) -> Digest {
-        Transcript::new("quorate/record/1")
+        Transcript::new("quorate/record/2")
             .bytes(self.network.as_ref())
             .bytes(self.node.as_ref())
             .list(self.endpoints.iter())
             .u64(self.incarnation)
             .u64(self.attempt)
             .u64(self.opened_ms)
+            .bytes(&self.credential)
             .finish()
     }
 
@@ -94,7 +131,7 @@ impl Record {
     /// # Errors
     /// What is wrong with it.
     pub fn verify(&self, scheme: &dyn Scheme) -> Result<(), RecordError> {
-        self.check_endpoints()?;
+        self.check_form()?;
         if scheme.verify(&self.node, &self.hash(), &self.signature) {
             Ok(())
         } else {
@@ -102,7 +139,10 @@ impl Record {
         }
     }
 
-    fn check_endpoints(&self) -> Result<(), RecordError> {
+    fn check_form(&self) -> Result<(), RecordError> {
+        if self.credential.len() > CREDENTIAL_LEN_MAX {
+            return Err(RecordError::Credential(self.credential.len()));
+        }
         if !(1..=ENDPOINTS_MAX).contains(&self.endpoints.len()) {
             return Err(RecordError::Endpoints(self.endpoints.len()));
         }
@@ -173,11 +213,43 @@ mod tests {
         assert_eq!(sign(&["a:1"; 5]), Err(RecordError::Endpoints(5)));
     }
 
+    fn sign_showing(len: usize) -> Result<Record, RecordError> {
+        let (signer, network) = (Unproven::signer(NodeId::from(1)), NetworkId::new([7; 32]));
+        let endpoints = vec!["a:1".to_owned(), "b:2".to_owned()];
+        Record::sign_showing(vec![9; len], &signer, network, endpoints, 1, 2, 3)
+    }
+
+    #[test]
+    fn a_credential_has_a_limit() {
+        let too_long = CREDENTIAL_LEN_MAX + 1;
+        assert!(sign_showing(CREDENTIAL_LEN_MAX).is_ok());
+        assert_eq!(
+            sign_showing(too_long),
+            Err(RecordError::Credential(too_long))
+        );
+        // Also where somebody signed it all the same.
+        let mut record = sign_showing(CREDENTIAL_LEN_MAX).unwrap();
+        record.credential.push(9);
+        record.signature = Unproven::signer(record.node).sign(&record.hash());
+        assert_eq!(
+            record.verify(&Unproven),
+            Err(RecordError::Credential(too_long))
+        );
+    }
+
+    #[test]
+    fn a_credential_is_hexadecimal_in_json() {
+        let record = sign_showing(2).unwrap();
+        let json = serde_json::to_string(&record).unwrap();
+        assert!(json.contains("\"credential\":\"0909\""), "{json}");
+        assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+    }
+
     #[test]
     fn every_field_is_signed() {
-        let good = sign(&["a:1", "b:2"]).unwrap();
+        let good = sign_showing(3).unwrap();
         assert_eq!(good.verify(&Unproven), Ok(()));
-        let changes: [fn(&mut Record); 7] = [
+        let changes: [fn(&mut Record); 10] = [
             |r| r.network = NetworkId::new([8; 32]),
             |r| r.node = NodeId::from(2),
             |r| r.endpoints = vec!["a:1".into()],
@@ -185,6 +257,9 @@ mod tests {
             |r| r.incarnation += 1,
             |r| r.attempt += 1,
             |r| r.opened_ms += 1,
+            |r| r.credential.clear(),
+            |r| r.credential[0] += 1,
+            |r| r.credential.push(9),
         ];
         for (index, change) in changes.iter().enumerate() {
             let mut bad = good.clone();

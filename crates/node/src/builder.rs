@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use quorate_consensus::conclave::Step;
-use quorate_consensus::{Ed25519, NodeId, QuorumRule, Seating, Signer};
+use quorate_consensus::{Ed25519, Invitation, NodeId, QuorumRule, Seating, Signer};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::admission::{AdmissionPolicy, AllowAll};
 use crate::config::{Admission, Discovery, Options, SeedList};
 use crate::error::StartError;
 use crate::identity::Identity;
@@ -30,26 +31,20 @@ const BACKLOG: u32 = 1024;
 
 /// What a [`Builder`] makes: a peer that registers with these seeds.
 #[derive(Debug)]
-pub struct PeerKind(pub(crate) SeedList);
+pub struct PeerKind {
+    seeds: SeedList,
+    credential: Vec<u8>,
+}
 
 /// What a [`Builder`] makes: one of these seeds.
 #[derive(Debug)]
 pub struct SeedKind {
     pub(crate) seeds: SeedList,
+    policy: Box<dyn AdmissionPolicy>,
     /// It waits for a seat, if it has none.
     joins: bool,
     /// Who votes from now on, by an operator's word.
     recovered: Option<SeedList>,
-}
-
-impl SeedKind {
-    pub(crate) const fn new(seeds: SeedList) -> Self {
-        Self {
-            seeds,
-            joins: false,
-            recovered: None,
-        }
-    }
 }
 
 /// What a [`Builder`] makes: a member of an open network.
@@ -62,6 +57,26 @@ pub struct MemberKind {
 /// What a [`Builder`] makes: a bootstrap.
 #[derive(Debug)]
 pub struct BootstrapKind;
+
+impl PeerKind {
+    pub(crate) const fn new(seeds: SeedList) -> Self {
+        Self {
+            seeds,
+            credential: Vec::new(),
+        }
+    }
+}
+
+impl SeedKind {
+    pub(crate) fn new(seeds: SeedList) -> Self {
+        Self {
+            seeds,
+            policy: Box::new(AllowAll),
+            joins: false,
+            recovered: None,
+        }
+    }
+}
 
 /// What a node is started with.
 #[derive(Debug)]
@@ -234,10 +249,22 @@ impl Site {
 }
 
 impl Builder<PeerKind> {
+    /// The invitation that this peer shows to the seeds.
+    pub fn invitation(self, invitation: &Invitation) -> Self {
+        self.credential(invitation.to_bytes())
+    }
+
+    /// What this peer shows to the seeds' policies, at most 512 bytes. It goes into the peer's record, which every node of
+    /// the network sees.
+    pub fn credential(mut self, credential: impl Into<Vec<u8>>) -> Self {
+        self.kind.credential = credential.into();
+        self
+    }
+
     /// Starts the peer. It joins by itself, as soon as a quorum of seeds lets it; see [`Event::Joined`](crate::Event::Joined).
     ///
     /// # Errors
-    /// When it cannot listen, or its key, the seed list or an option cannot be used.
+    /// When it cannot listen, or its key, the seed list, its credential or an option cannot be used.
     #[expect(
         clippy::unused_async,
         reason = "spawning needs a runtime, which an async function makes sure of"
@@ -250,11 +277,12 @@ impl Builder<PeerKind> {
             site.signer(),
             Arc::new(Ed25519),
             endpoints,
-            &self.kind.0,
+            &self.kind.seeds,
             self.options.clone(),
             random_seed()?,
             runtime::start_time(),
         )?;
+        let role = role.showing(self.kind.credential)?;
         site.run(role, None)
     }
 }
@@ -262,7 +290,7 @@ impl Builder<PeerKind> {
 impl Builder<SeedKind> {
     /// Lets this node become a seed: it asks for a seat, and [`spawn`](Self::spawn) waits until all seeds have agreed
     /// ([`Node::seat`]) and the epoch in which it has one has begun. A node that has a seat is not affected.
-    pub const fn joins(mut self) -> Self {
+    pub fn joins(mut self) -> Self {
         self.kind.joins = true;
         self
     }
@@ -277,6 +305,12 @@ impl Builder<SeedKind> {
     /// be started with a list of the new epoch (that of [`Node::electorate`]).
     pub fn recover(mut self, seeds: SeedList) -> Self {
         self.kind.recovered = Some(seeds);
+        self
+    }
+
+    /// Whom this seed votes for; everybody who can be reached by default. See [`admission`](crate::admission).
+    pub fn admission(mut self, policy: impl AdmissionPolicy + 'static) -> Self {
+        self.kind.policy = Box::new(policy);
         self
     }
 
@@ -357,7 +391,7 @@ impl Builder<SeedKind> {
             match write {
                 SeedStored::Step(step) => restored.steps.push(step),
                 SeedStored::Seat { address, id } => restored.seats.push((address, id)),
-                SeedStored::Council(_) | SeedStored::Said(_) => {}
+                _ => {}
             }
         }
         let role = Seed::new(
@@ -370,7 +404,7 @@ impl Builder<SeedKind> {
             random_seed()?,
             runtime::start_time(),
         )?;
-        site.run(role, store)
+        site.run(role.admitting_by(self.kind.policy), store)
     }
 }
 

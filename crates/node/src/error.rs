@@ -65,6 +65,14 @@ pub enum StartError {
     /// An endpoint to advertise.
     #[error("cannot advertise: {0}")]
     Advertise(#[from] RecordError),
+    /// Longer than seeds take.
+    #[error("expected a credential of at most {max} bytes, got {got}")]
+    Credential {
+        /// What fits.
+        max: usize,
+        /// What was to be shown.
+        got: usize,
+    },
     /// A member must be told where to look for the network.
     #[error(
         "expected the address of a bootstrap or of a member to join, or to be told to found a network; got none"

@@ -391,8 +391,9 @@ pub enum Event {
         /// Who it was.
         lost: NodeId,
     },
-    /// A candidate asks to be let in: answer with [`Node::allow`](crate::Node::allow) or
-    /// [`Node::deny`](crate::Node::deny).
+    /// A candidate asks a member of an open network to be let in, or a seed whose policy asks its operator: answer with
+    /// [`Node::allow`](crate::Node::allow) or [`Node::deny`](crate::Node::deny). A candidate tries again and again, and is
+    /// told of once.
     JoinRequest {
         /// Who.
         candidate: Party,

@@ -3,8 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use quorate_consensus::{Ed25519Key, NodeId, Signer as _};
+use quorate_consensus::{Ed25519Key, Invitation, NetworkId, NodeId, Signer as _};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
@@ -164,6 +165,30 @@ impl Identity {
         let mut file = options.open(path)?;
         writeln!(file, "{}", NodeId::new(*self.key.secret()))?;
         file.sync_all()
+    }
+
+    /// Signs an invitation into a network ([`SeedList::network`](crate::SeedList::network)) that is good for so long, for
+    /// this guest or for whoever shows it first.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn invite(
+        &self,
+        network: NetworkId,
+        guest: Option<NodeId>,
+        valid: Duration,
+    ) -> Result<Invitation, IdentityError> {
+        let mut nonce = [0; 16];
+        SysRng
+            .try_fill_bytes(&mut nonce)
+            .map_err(IdentityError::Randomness)?;
+        // A clock before 1970 makes one that has expired.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let expires = now.unwrap_or_default().saturating_add(valid);
+        let expires_ms = u64::try_from(expires.as_millis()).unwrap_or(u64::MAX);
+        Ok(Invitation::sign(
+            &self.key, network, guest, nonce, expires_ms,
+        ))
     }
 
     /// The public name.

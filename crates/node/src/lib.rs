@@ -44,6 +44,7 @@
 #[macro_use]
 mod planted;
 
+pub mod admission;
 mod builder;
 pub mod client;
 pub mod config;
@@ -59,13 +60,14 @@ mod runtime;
 pub mod store;
 mod transport;
 
+pub use admission::{AdmissionPolicy, PendingCandidate};
 pub use builder::{BootstrapKind, Builder, MemberKind, PeerKind, SeedKind};
 pub use config::{Admission, Discovery, Options, Others, SeedLine, SeedList, SeedListError};
 pub use error::StartError;
 pub use event::{Delivery, Event, MemberInfo, Party};
 pub use identity::{Identity, IdentityError};
 pub use node::{Events, Node};
-pub use quorate_consensus::NodeId;
+pub use quorate_consensus::{Invitation, NodeId};
 pub use roles::{ElectorateInfo, RequestError, SeatWanted};
 pub use {quorate_consensus as consensus, quorate_gossip as gossip};
 

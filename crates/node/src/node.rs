@@ -9,6 +9,7 @@ use quorate_gossip::Published;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
+use crate::admission::PendingCandidate;
 use crate::builder::{BootstrapKind, Builder, MemberKind, PeerKind, SeedKind};
 use crate::config::{Admission, Discovery, SeedList};
 use crate::event::{Event, MemberInfo};
@@ -39,7 +40,7 @@ pub struct Events(Option<broadcast::Receiver<Event>>);
 impl Node {
     /// A peer that listens at `listen` (port 0 takes a free one) and registers with these seeds.
     pub fn peer(listen: SocketAddr, seeds: SeedList) -> Builder<PeerKind> {
-        Builder::new(listen, PeerKind(seeds))
+        Builder::new(listen, PeerKind::new(seeds))
     }
 
     /// A member of an open network that listens at `listen` (port 0 takes a free one), and finds or founds the network as
@@ -115,15 +116,27 @@ impl Node {
         }
     }
 
-    /// Lets a candidate in, as far as this member is concerned; see [`Event::JoinRequest`].
+    /// Who waits for this node's word, in the order in which they came: see [`Event::JoinRequest`]. Nobody at a node that
+    /// is not asked about candidates, or has stopped.
+    pub async fn pending(&self) -> Vec<PendingCandidate> {
+        match self.ask(Request::Pending).await {
+            Some(Reply::Pending(pending)) => pending,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Lets a candidate in, as far as this member or seed is concerned; see [`Event::JoinRequest`].
+    ///
+    /// A seed takes it for the node's next admission, within a day, also before the node has asked. It takes back a deny.
     ///
     /// # Errors
-    /// When the candidate is not asking (any more), was answered, or this node is no member of an open network.
+    /// Of a member of an open network: when the candidate is not asking (any more), or was answered. Of a seed: when its
+    /// policy asks nobody, or the node is a member. Of others: always.
     pub async fn allow(&self, candidate: NodeId) -> Result<(), RequestError> {
         self.done(Request::Allow(candidate)).await
     }
 
-    /// Keeps a candidate out, and tells it why.
+    /// Keeps a candidate out, and tells it why. A seed keeps it out for an hour, however often it asks.
     ///
     /// # Errors
     /// As [`allow`](Self::allow).

@@ -33,6 +33,7 @@ pub use member::Member;
 pub use peer::Peer;
 pub use seed::Seed;
 
+use crate::admission::PendingCandidate;
 use crate::config::{SeedLine, SeedList};
 use crate::event::{Event, MemberInfo, Party};
 use crate::protocol::{Hello, Message};
@@ -191,6 +192,8 @@ pub enum Request {
     Allow(NodeId),
     /// Keep a candidate out, and why.
     Deny(NodeId, String),
+    /// Who waits for the application's word.
+    Pending,
     /// Ask the members again, after they refused.
     JoinAgain,
     /// Go on as a new network, without the members that do not answer.
@@ -253,6 +256,8 @@ pub enum Reply {
     Members(Vec<MemberInfo>),
     /// To `Neighbors`.
     Neighbors(Vec<NodeId>),
+    /// To `Pending`.
+    Pending(Vec<PendingCandidate>),
     /// To `Electorate`.
     Electorate(Box<ElectorateInfo>),
     /// To `Allow`, `Deny`, `JoinAgain`, `Refound`, `Seat`, `Unseat` and `Resign`.
@@ -272,9 +277,15 @@ pub enum RequestError {
     /// The payload is not acceptable.
     #[error(transparent)]
     Broadcast(#[from] BroadcastError),
-    /// Only members of open networks are asked about candidates.
+    /// Only members of open networks, and seeds, are asked about candidates; only the former found networks.
     #[error("this node is no member of an open network")]
     NotInAssembly,
+    /// The seed decides by a policy that needs nobody's word.
+    #[error("this seed's policy asks no operator")]
+    AsksNobody,
+    /// There is nothing to decide about who is in.
+    #[error("{0} is a member already")]
+    AlreadyIn(NodeId),
     /// The candidate is not here (any more), or was answered.
     #[error(transparent)]
     Opinion(#[from] SayError),

@@ -1,4 +1,4 @@
-//! What a node keeps on disk: a seed its votes, proofs and the other seeds' identities; a member of an open network its
+//! What a node keeps on disk: a seed its votes, proofs, the other seeds' identities and its operator's words; a member of an open network its
 //! chain, and what it has said.
 //!
 //! An embedded database (redb), written by a thread of its own: all writes that have gathered while one transaction was

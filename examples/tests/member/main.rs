@@ -16,5 +16,3 @@ mod conversation;
 mod naming;
 #[path = "../../member/questions.rs"]
 mod questions;
-#[path = "../../member/typing.rs"]
-mod typing;

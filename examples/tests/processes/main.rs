@@ -11,6 +11,8 @@
 #![cfg(unix)]
 
 #[cfg(test)]
+mod admission;
+#[cfg(test)]
 mod any_order;
 #[cfg(test)]
 mod bad_input;

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -135,6 +136,22 @@ impl Network {
 
     /// Starts a program at an address, and waits for nothing.
     pub(crate) fn launch(&mut self, program: &str, address: &str, options: &[&str]) -> Node {
+        self.launch_with(Stdio::null(), program, address, options)
+    }
+
+    /// Starts the seed of a line of the list, at whose prompt something will be typed.
+    pub(crate) fn seed_with_prompt(&mut self, line: usize, options: &[&str]) -> Node {
+        let address = self.seeds[line].clone();
+        self.launch_with(Stdio::piped(), "seed", &address, options)
+    }
+
+    fn launch_with(
+        &mut self,
+        input: Stdio,
+        program: &str,
+        address: &str,
+        options: &[&str],
+    ) -> Node {
         let (ip, port) = address.rsplit_once(':').unwrap();
         let index = self.processes.len();
         let output = self.path(&format!("outputfile_{program}_{port}.txt"));
@@ -148,7 +165,7 @@ impl Network {
             .args([ip, port])
             .args(options)
             .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap());
         let output_from = fs::metadata(&output).map_or(0, |found| found.len());
@@ -163,6 +180,13 @@ impl Network {
             may_end: false,
         });
         Node(index)
+    }
+
+    /// Types a line at a prompt.
+    pub(crate) fn types(&self, node: Node, line: &str) {
+        let mut child = self.processes[node.0].child.borrow_mut();
+        let prompt = child.stdin.as_mut().unwrap();
+        writeln!(prompt, "{line}").unwrap();
     }
 
     /// An address that nobody listens at.

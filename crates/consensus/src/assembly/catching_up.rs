@@ -199,9 +199,13 @@ fn weight(link: &Link) -> usize {
             Change::Evict { suspects } => suspects.values().map(|by| by.len() + 1).sum(),
             Change::Leave(_) => 1,
         };
-    let endpoints = match &link.change {
-        Change::Admit { record, .. } => record.endpoints.iter().map(String::len).sum(),
+    let said = match &link.change {
+        Change::Admit { record, .. } => {
+            let endpoints: usize = record.endpoints.iter().map(String::len).sum();
+            // In JSON, a byte is two digits.
+            endpoints + 2 * record.credential.len()
+        }
         Change::Evict { .. } | Change::Leave(_) => 0,
     };
-    1000 + endpoints + SIGNATURE * signatures
+    1000 + said + SIGNATURE * signatures
 }

@@ -173,6 +173,7 @@ impl Membership {
                 incarnation: epoch,
                 attempt: 0,
                 opened_ms: 0,
+                credential: Vec::new(),
                 signature: Signature::new([0; 64]),
             })
         };

@@ -463,6 +463,7 @@ impl Role for Member {
                 Some(Reply::Members(records.map(MemberInfo::of).collect()))
             }
             Request::Neighbors => Some(Reply::Neighbors(self.overlay.neighbors().collect())),
+            Request::Pending => Some(Reply::Pending(self.pending())),
             Request::Allow(node) => Some(Reply::Done(self.answer(node, true, "", now))),
             Request::Deny(node, reason) => {
                 Some(Reply::Done(self.answer(node, false, &reason, now)))

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quorate_consensus::{
-    Certificate, Electorate, NetworkId, NodeId, Now, Proof, Record, Roster, Scheme, Signer,
+    CREDENTIAL_LEN_MAX, Certificate, Electorate, NetworkId, NodeId, Now, Proof, Record, Roster,
+    Scheme, Signer,
 };
 use quorate_gossip::{Gossip, Usage};
 use quorate_overlay::Neighborhood;
@@ -154,6 +155,21 @@ impl Peer {
         this.gossip.set_incarnation(this.life.incarnation);
         this.settle(now);
         Ok(this)
+    }
+
+    /// Shows a credential in every record that it signs. To be told before the peer is driven.
+    ///
+    /// # Errors
+    /// When it is longer than [`CREDENTIAL_LEN_MAX`].
+    pub fn showing(mut self, credential: Vec<u8>) -> Result<Self, StartError> {
+        if credential.len() > CREDENTIAL_LEN_MAX {
+            return Err(StartError::Credential {
+                max: CREDENTIAL_LEN_MAX,
+                got: credential.len(),
+            });
+        }
+        self.life.show(credential);
+        Ok(self)
     }
 
     /// Every standing this peer knows, with its proof.
@@ -370,6 +386,9 @@ impl Role for Peer {
                 let neighbors = self.overlay.neighbors().collect();
                 self.out
                     .push(Output::Reply(id, Reply::Neighbors(neighbors)));
+            }
+            Request::Pending => {
+                self.out.push(Output::Reply(id, Reply::Pending(Vec::new())));
             }
             Request::Leave => self.leave(now),
             Request::Electorate | Request::Seat(_) | Request::Unseat(_) | Request::Resign => {

@@ -159,11 +159,11 @@ fn weight(proof: &Proof) -> usize {
     const SIGNED: usize = 32 + 64 + 4;
     let certificate = proof.certificate();
     let content = match &certificate.proposal {
-        Proposal::Admit(record) => record
-            .endpoints
-            .iter()
-            .map(|endpoint| endpoint.len() + 4)
-            .sum(),
+        Proposal::Admit(record) => {
+            let endpoints = record.endpoints.iter();
+            let endpoints: usize = endpoints.map(|endpoint| endpoint.len() + 4).sum();
+            endpoints + record.credential.len()
+        }
         Proposal::Evict(report) => {
             let of_testimony = |testimony: &Testimony| testimony.cause.len() + 3 * SIGNED;
             let testimonies: usize = report.testimonies.iter().map(of_testimony).sum();

@@ -1,7 +1,9 @@
 //! A voter: it takes registrations and reports, probes, votes with the other seeds, and tells the members what was
 //! decided.
 
+mod admitting;
 mod announcing;
+mod desk;
 mod electing;
 mod judging;
 mod messages;
@@ -13,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use quorate_consensus::conclave::Step;
 use quorate_consensus::{
-    Certificate, Conclave, Council, NodeId, Now, Proof, Proposal, ProposalId, Scheme, Signer,
-    assembly, conclave, council,
+    Certificate, Conclave, Council, Digest, NodeId, Now, Proof, Proposal, ProposalId, Scheme,
+    Signer, assembly, conclave, council,
 };
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -28,11 +30,13 @@ use super::{
     ConnId, DialError, DialId, Frame, Outbox, Output, Reply, Request, RequestError, RequestId,
     Role, WriteId, earlier,
 };
+use crate::admission::{AdmissionPolicy, AllowAll};
 use crate::config::{Options, SeedList};
 use crate::error::StartError;
 use crate::event::{Event, MemberInfo, Party};
 use crate::protocol::{Goodbye, Purpose, RoleKind};
 use crate::store::{Restored, SeedStored, Stored};
+use desk::Desk;
 
 /// A seed that lost its store may have voted on anything still open: it abstains until that has closed everywhere, the
 /// voting window on both sides of its clock.
@@ -69,6 +73,13 @@ pub struct Seed {
     testifying: Testifying,
     /// What probes under way will decide.
     judging: BTreeMap<ProbeId, ProposalId>,
+    /// Whom this seed lets in.
+    policy: Box<dyn AdmissionPolicy>,
+    desk: Desk,
+    /// Votes held back for the operator's word, and until when.
+    held: BTreeMap<ProposalId, Instant>,
+    /// Who was first admitted by each credential: no more than there were admissions.
+    credentials: BTreeMap<Digest, NodeId>,
     /// Candidates waiting for a vote to end.
     candidates: BTreeMap<NodeId, ConnId>,
     /// Members without a session, and when to look after them.
@@ -189,6 +200,10 @@ impl Seed {
         for (opened_ms, vote) in restored.votes {
             council.restore_vote(opened_ms, vote);
         }
+        let mut desk = Desk::default();
+        for (node, answer) in restored.answers {
+            desk.restore(node, answer, now);
+        }
         if !abstain.is_zero() {
             out.event(Event::Abstaining(abstain));
         }
@@ -233,6 +248,10 @@ impl Seed {
             address: address.to_owned(),
             council,
             judging: BTreeMap::new(),
+            policy: Box::new(AllowAll),
+            desk,
+            held: BTreeMap::new(),
+            credentials: restored.credentials.into_iter().collect(),
             candidates: BTreeMap::new(),
             orphans,
             link_counts: BTreeMap::new(),
@@ -258,6 +277,16 @@ impl Seed {
         if is_first && restored.seats.iter().all(|(_, id)| *id != me) {
             let address = this.address.clone();
             this.write(SeedStored::Seat { address, id: me });
+        }
+        this.forget_words();
+        let restored: Vec<Arc<Proof>> = this
+            .council
+            .roster()
+            .iter()
+            .map(|(_, entry)| entry.proof.clone())
+            .collect();
+        for record in restored.iter().filter_map(|proof| proof.record()) {
+            this.note_credential(record);
         }
         this.settle(now);
         Ok(this)
@@ -518,7 +547,12 @@ impl Role for Seed {
                 let links = self.connections.ready(Purpose::Link).map(|(_, node)| node);
                 Some(Reply::Neighbors(links.collect()))
             }
-            Request::Allow(_) | Request::Deny(..) | Request::JoinAgain | Request::Refound => {
+            Request::Pending => Some(Reply::Pending(self.desk.list())),
+            Request::Allow(node) => Some(Reply::Done(self.operator_says(node, None, now))),
+            Request::Deny(node, why) => {
+                Some(Reply::Done(self.operator_says(node, Some(&why), now)))
+            }
+            Request::JoinAgain | Request::Refound => {
                 Some(Reply::Done(Err(RequestError::NotInAssembly)))
             }
             Request::Electorate => Some(Reply::Electorate(Box::new(self.electorate_info()))),
@@ -551,6 +585,7 @@ impl Role for Seed {
         self.probes
             .handle_timeout(&mut self.connections, now, &mut self.out);
         self.with_suspicions(now, Suspicions::handle_timeout);
+        self.stop_waiting(now);
         self.council.handle_timeout(now);
         self.conclave.handle_timeout(now);
         self.endorse_if_due(now);
@@ -594,6 +629,8 @@ impl Seed {
             self.conclave.poll_timeout(),
             self.has_epochs().then_some(self.endorse_at),
             self.orphans.values().min().copied(),
+            self.held.values().min().copied(),
+            self.desk.poll_timeout(),
             self.connections.poll_timeout(),
             self.seats
                 .poll_timeout(self.council.electorate(), &self.connections, self.now),

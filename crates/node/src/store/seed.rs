@@ -1,4 +1,5 @@
-//! A seed's tables: its votes, the proofs of all standings, the identities of the other seeds, how the electorate changed.
+//! A seed's tables: its votes, the proofs of all standings, the identities of the other seeds, how the electorate changed,
+//! its operator's words, and the credentials that were used.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -7,8 +8,10 @@ use std::sync::Arc;
 use quorate_consensus::conclave::Step;
 use quorate_consensus::council::Durable;
 use quorate_consensus::succession;
-use quorate_consensus::{NodeId, Proof, Vote};
+use quorate_consensus::{Digest, NodeId, Proof, Vote};
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
+
+use crate::admission::Answer;
 
 use super::{ABSTAIN_UNTIL, FORMAT, META, ReadError};
 
@@ -18,6 +21,11 @@ const VOTES: TableDefinition<'_, (u64, &[u8]), &[u8]> = TableDefinition::new("vo
 const PROOFS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("proofs");
 /// Identities met, by the line of the seed list.
 const SEATS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("seats");
+/// What the operator said, by node id.
+const ANSWERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("answers");
+/// Who was first admitted by a credential, by its digest. The proof of a standing names the credential of its own record
+/// only, and that of an eviction none.
+const CREDENTIALS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("credentials");
 
 /// How each epoch was followed by the next, by the epoch that ended.
 const STEPS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("steps");
@@ -43,6 +51,20 @@ pub enum SeedStored {
     Said(succession::Durable),
     /// The electorate is followed by another. What was said about it is not needed any more.
     Step(Step),
+    /// What the operator said of a node.
+    Answer {
+        /// Of whom.
+        node: NodeId,
+        /// What; `None` when it does not count any more.
+        answer: Option<Answer>,
+    },
+    /// Who was first admitted by a credential.
+    Credential {
+        /// The credential's digest.
+        credential: Digest,
+        /// Who.
+        node: NodeId,
+    },
 }
 
 /// What a seed's store held.
@@ -58,6 +80,10 @@ pub struct Restored {
     pub steps: Vec<Step>,
     /// What was said about its present change.
     pub said: Vec<succession::Durable>,
+    /// What the operator said, by node.
+    pub answers: Vec<(NodeId, Answer)>,
+    /// Digests of credentials, each with the first node that was admitted by it.
+    pub credentials: Vec<(Digest, NodeId)>,
     /// The key is older than the store, and what an earlier one held is lost: until when this seed abstains, in Unix
     /// milliseconds.
     pub abstain_until_ms: u64,
@@ -69,6 +95,8 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), Box<dyn Error
     transaction.open_table(SEATS)?;
     transaction.open_table(STEPS)?;
     transaction.open_table(SAID)?;
+    transaction.open_table(ANSWERS)?;
+    transaction.open_table(CREDENTIALS)?;
     Ok(())
 }
 
@@ -118,6 +146,21 @@ pub(super) fn write(
             let mut seats = transaction.open_table(SEATS)?;
             seats.insert(address.as_str(), id.as_ref())?;
         }
+        SeedStored::Answer { node, answer } => {
+            let mut answers = transaction.open_table(ANSWERS)?;
+            match answer {
+                Some(answer) => {
+                    answers.insert(node.as_ref(), FORMAT.encode(answer)?.as_ref())?;
+                }
+                None => {
+                    answers.remove(node.as_ref())?;
+                }
+            }
+        }
+        SeedStored::Credential { credential, node } => {
+            let mut credentials = transaction.open_table(CREDENTIALS)?;
+            credentials.insert(credential.as_ref(), node.as_ref())?;
+        }
     }
     Ok(())
 }
@@ -165,6 +208,22 @@ pub(super) fn read(transaction: &ReadTransaction) -> Result<Restored, ReadError>
             return Err(ReadError::Value(format!("{id} in two seats")));
         }
         restored.seats.push((address.value().to_owned(), id));
+    }
+    for entry in transaction.open_table(ANSWERS)?.iter()? {
+        let (node, answer) = entry?;
+        let what = |error: &dyn Error| ReadError::Value(format!("an operator's word: {error}"));
+        let node = NodeId::try_from(node.value()).map_err(|error| what(&error))?;
+        let answer = FORMAT
+            .decode(answer.value())
+            .map_err(|error| what(&error))?;
+        restored.answers.push((node, answer));
+    }
+    for entry in transaction.open_table(CREDENTIALS)?.iter()? {
+        let (credential, node) = entry?;
+        let what = |error| ReadError::Value(format!("a credential: {error}"));
+        let credential = Digest::try_from(credential.value()).map_err(what)?;
+        let node = NodeId::try_from(node.value()).map_err(what)?;
+        restored.credentials.push((credential, node));
     }
     Ok(restored)
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quorate_node::client::Client;
 use quorate_node::consensus::{
-    Choice, Departure, Finding, Inquiry, NetworkId, Proof, Proposal, Record, Signature, Testimony,
-    Vote, council,
+    CREDENTIAL_LEN_MAX, Choice, Departure, Finding, Inquiry, NetworkId, Proof, Proposal, Record,
+    Signature, Testimony, Vote, council,
 };
 use quorate_node::gossip::{Content, Message as Gossip};
 use quorate_node::protocol::{Goodbye, Message, Purpose, Refusal, RoleKind, RosterMessage};
@@ -678,7 +678,21 @@ async fn a_registration_that_is_not_the_senders_own_or_not_for_this_network_is_r
     nowhere.endpoints = Vec::new();
     let mut strange = net.record(&liar, endpoint, 8);
     strange.endpoints = vec!["x".repeat(1000)];
+    let mut decorated = net.record(&liar, endpoint, 9);
+    decorated.credential = b"by the way".to_vec();
+    let mut laden = net.record(&liar, endpoint, 10);
+    laden.credential = vec![0; CREDENTIAL_LEN_MAX + 1];
     let table = [
+        (
+            "with a credential put in",
+            decorated,
+            "does not carry its signature",
+        ),
+        (
+            "a long credential",
+            laden,
+            "expected a credential of at most 512 bytes, got 513",
+        ),
         (
             "somebody else's key",
             net.record(&owner, endpoint, 1),

@@ -13,9 +13,10 @@ use quorate_node::consensus::succession::{
     Link, Opinion, Place, Predecessor, Promise, Proposed, Statement,
 };
 use quorate_node::consensus::{
-    Certificate, Choice, DeadReport, Departure, Digest, Electorate, Finding, Inquiry, Motion,
-    NetworkId, NodeId, Proof, Proposal, ProposalId, Record, Signature, Standing, StandingKey,
-    Testimony, Unproven, UnprovenSigner, Vote, assembly, conclave, council, succession,
+    CREDENTIAL_LEN_MAX, Certificate, Choice, DeadReport, Departure, Digest, Electorate, Finding,
+    Inquiry, Invitation, Motion, NetworkId, NodeId, Proof, Proposal, ProposalId, Record, Signature,
+    Standing, StandingKey, Testimony, Unproven, UnprovenSigner, Vote, assembly, conclave, council,
+    succession,
 };
 use quorate_node::gossip::{Content, Message as Gossip, MessageId};
 use quorate_node::protocol::{
@@ -123,6 +124,25 @@ fn choice() -> BoxedStrategy<Choice> {
 
 // --- what is signed ---
 
+fn credential() -> BoxedStrategy<Vec<u8>> {
+    let invitation = (
+        network(),
+        number(),
+        proptest::option::of(node()),
+        any::<[u8; 16]>(),
+    );
+    let invitation = invitation.prop_map(|(network, issuer, guest, nonce)| {
+        Invitation::sign(&signer(issuer), network, guest, nonce, START_MS).to_bytes()
+    });
+    prop_oneof![
+        6 => Just(Vec::new()),
+        2 => invitation,
+        1 => vec(any::<u8>(), 0..40),
+        1 => Just(vec![7; CREDENTIAL_LEN_MAX]),
+    ]
+    .boxed()
+}
+
 pub(crate) fn record() -> BoxedStrategy<Record> {
     let endpoints = prop_oneof![
         8 => Just(vec!["127.0.0.1:6000".to_owned()]),
@@ -135,12 +155,23 @@ pub(crate) fn record() -> BoxedStrategy<Record> {
         count(),
         count(),
         opened_ms(),
+        credential(),
         any::<bool>(),
     )
         .prop_map(
-            |(network, number, endpoints, incarnation, attempt, opened_ms, is_signed)| {
+            |(
+                network,
+                number,
+                endpoints,
+                incarnation,
+                attempt,
+                opened_ms,
+                credential,
+                is_signed,
+            )| {
                 let good = vec!["127.0.0.1:6000".to_owned()];
-                let signed = Record::sign(
+                let signed = Record::sign_showing(
+                    credential.clone(),
                     &signer(number),
                     network,
                     good,
@@ -153,6 +184,9 @@ pub(crate) fn record() -> BoxedStrategy<Record> {
                     return record;
                 }
                 record.endpoints = endpoints;
+                if credential.len() == CREDENTIAL_LEN_MAX {
+                    record.credential.push(0);
+                }
                 record
             },
         )

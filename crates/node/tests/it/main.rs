@@ -1,6 +1,8 @@
 //! The crate from outside, over real sockets on free ports: a file per behaviour.
 
 #[cfg(test)]
+mod admission;
+#[cfg(test)]
 mod application;
 #[cfg(test)]
 mod assembly;
@@ -35,5 +37,7 @@ mod planted;
 mod raw;
 #[cfg(test)]
 mod roles;
+#[cfg(test)]
+mod small_world;
 #[cfg(test)]
 mod talk;

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use quorate_node::admission::{
+    All, AllowList, Any, AskOperator, Invited, PerAddress, Rate, Returning,
+};
 use quorate_node::consensus::succession::{
     Accepted, Accusation, Ballot, Chain, Opinion, Place, Promise, Proposed, Statement,
 };
@@ -113,6 +116,15 @@ fn input() -> BoxedStrategy<Input> {
     .boxed()
 }
 
+fn seed_input() -> BoxedStrategy<Input> {
+    let request = prop_oneof![
+        3 => node().prop_map(Request::Allow),
+        2 => (node(), ".{0,300}").prop_map(|(node, why)| Request::Deny(node, why)),
+        1 => Just(Request::Pending),
+    ];
+    prop_oneof![8 => input(), 1 => request.prop_map(Input::Ask)].boxed()
+}
+
 fn open_input() -> BoxedStrategy<Input> {
     let place = || any::<usize>();
     let counter = prop_oneof![6 => 0..5_u64, 1 => 65_000..200_000_u64, 1 => Just(u64::MAX)];
@@ -130,6 +142,7 @@ fn open_input() -> BoxedStrategy<Input> {
     let request = prop_oneof![
         4 => node().prop_map(Request::Allow),
         2 => (node(), ".{0,300}").prop_map(|(node, why)| Request::Deny(node, why)),
+        1 => Just(Request::Pending),
         1 => Just(Request::JoinAgain),
         1 => Just(Request::Refound),
     ];
@@ -768,6 +781,20 @@ fn seed(number: u64) -> Driver<Seed> {
     Driver::new(seed.unwrap(), RoleKind::Seed, now)
 }
 
+/// As [`seed`], with every policy there is.
+fn strict_seed(number: u64) -> Driver<Seed> {
+    let mut driver = seed(number);
+    let rate = Rate::new(2, Duration::from_secs(10)).unwrap();
+    let any = Any::default()
+        .or(AllowList::of([NodeId::from(4)]))
+        .or(Invited::by_seeds_and([NodeId::from(5)]))
+        .or(Returning)
+        .or(AskOperator);
+    let all = All::default().and(any).and(PerAddress::new(3)).and(rate);
+    driver.role = driver.role.admitting_by(Box::new(all));
+    driver
+}
+
 fn member(discovery: Discovery, restored: RestoredMember, seed: u64) -> Driver<Member> {
     let (me, now) = (NodeId::from(5), start());
     // Of those who ask, some are let in at once, and about others the application is asked.
@@ -1002,6 +1029,11 @@ proptest! {
     #[test]
     fn a_bootstrap_survives_any_inputs(number in any::<u64>(), inputs in vec(open_input(), 0..80)) {
         bootstrap(number).run(inputs);
+    }
+
+    #[test]
+    fn a_seed_with_every_policy_survives_any_inputs(number in any::<u64>(), inputs in vec(seed_input(), 0..80)) {
+        strict_seed(number).run(inputs);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use quorate_consensus::succession::{Link, Opinion};
 use quorate_consensus::{Choice, NodeId, Now, Record};
 
 use super::Member;
+use crate::admission::PendingCandidate;
 use crate::event::{Event, Party};
 use crate::protocol::{Goodbye, JoinMessage, Message, Purpose};
 use crate::roles::connections::Ready;
@@ -50,6 +51,20 @@ impl Candidate {
 }
 
 impl Member {
+    /// Whom the application was asked about and has not answered, by when they asked.
+    pub(super) fn pending(&self) -> Vec<PendingCandidate> {
+        let asked = self.candidates.values();
+        let asked = asked.filter(|candidate| candidate.stage == Stage::Asked);
+        let info = |candidate: &Candidate| PendingCandidate {
+            candidate: candidate.party(),
+            record: Box::new((*candidate.record).clone()),
+            since_ms: candidate.record.opened_ms,
+        };
+        let mut pending: Vec<PendingCandidate> = asked.map(info).collect();
+        pending.sort_by_key(|pending| pending.since_ms);
+        pending
+    }
+
     pub(super) fn guest_is_ready(&mut self, ready: &Ready) {
         match &self.assembly {
             Some(assembly) => {

@@ -47,6 +47,7 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Life {
     endpoints: Vec<String>,
+    credential: Vec<u8>,
     pub(super) incarnation: u64,
     attempt: u64,
     /// The digests of this life's records: an admission of another one is an earlier process's.
@@ -61,6 +62,7 @@ impl Life {
     pub(super) fn new(endpoints: Vec<String>, options: &Options) -> Self {
         Self {
             endpoints,
+            credential: Vec::new(),
             incarnation: 1,
             attempt: 0,
             records: Vec::new(),
@@ -69,6 +71,10 @@ impl Life {
             joined_at: None,
             patience: options.council.deadline + ANSWER_SLACK,
         }
+    }
+
+    pub(super) fn show(&mut self, credential: Vec<u8>) {
+        self.credential = credential;
     }
 
     /// The certificate by which it is in.
@@ -126,7 +132,8 @@ impl Peer {
         let turn = usize::try_from(self.life.attempt).unwrap_or_default();
         let conn = sessions[turn % sessions.len()];
         self.life.attempt += 1;
-        let signed = Record::sign(
+        let signed = Record::sign_showing(
+            self.life.credential.clone(),
             &*self.signer,
             self.network,
             self.life.endpoints.clone(),
@@ -134,7 +141,7 @@ impl Peer {
             self.life.attempt,
             now.unix_ms,
         );
-        // The endpoints were checked when the peer was made.
+        // The endpoints and the credential were checked when the peer was made.
         let Ok(record) = signed else {
             return;
         };

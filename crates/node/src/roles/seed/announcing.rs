@@ -72,6 +72,7 @@ impl Seed {
     }
 
     pub(super) fn tell_decision(&mut self, proposal: &Proposal, decision: council::Decision) {
+        self.held.remove(&proposal.id());
         let refusal = match decision {
             // What follows from it is announced with the standing.
             council::Decision::Carried(_) => return,
@@ -114,6 +115,9 @@ impl Seed {
             self.tell_members(std::slice::from_ref(proof));
             return;
         }
+        if let Some(record) = proof.record() {
+            self.note_credential(record);
+        }
         let was_member = was.is_some_and(|(_, standing)| standing == Standing::Admitted);
         self.suspicions
             .handle_standing(&node, self.council.roster());
@@ -144,6 +148,7 @@ impl Seed {
             Standing::Admitted => {
                 // Who is in learns it at once, the others with whoever else came at about the same time.
                 self.candidates.remove(&node);
+                self.note_admitted(&node);
                 if let Some(session) = self.connections.find(node, Purpose::Register) {
                     let own = RosterMessage::Proofs(vec![proof.clone()]);
                     self.out.send(session, Message::Roster(own));

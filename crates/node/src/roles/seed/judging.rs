@@ -1,4 +1,4 @@
-//! How a seed makes up its mind: it probes candidates and suspects itself.
+//! How a seed makes up its mind: it judges candidates (`admitting`), and probes suspects itself.
 
 use quorate_consensus::{
     Choice, DeadReport, Endorsement, NodeId, Now, Proposal, ProposalId, ProposeError,
@@ -14,14 +14,10 @@ impl Seed {
     /// Starts what will answer the council's question.
     pub(super) fn judge(&mut self, id: ProposalId, proposal: &Proposal, now: Now) {
         let probe = match proposal {
-            Proposal::Admit(record) => self.probes.start(
-                record.node,
-                record.endpoints.clone(),
-                Some(record.hash()),
-                &mut self.connections,
-                now,
-                &mut self.out,
-            ),
+            Proposal::Admit(record) => {
+                self.judge_candidate(id, record, now);
+                return;
+            }
             Proposal::Evict(report) => {
                 if let Err(why) = self.check_report(report) {
                     self.council.handle_judgement(id, Choice::No, &why, now);
@@ -67,8 +63,9 @@ impl Seed {
             return;
         };
         let (choice, reason) = match (&*proposal, outcome) {
-            (Proposal::Admit(_), Outcome::Alive) => {
-                (Choice::Yes, "it answered at its address".to_owned())
+            (Proposal::Admit(record), Outcome::Alive) => {
+                self.judge_reachable(id, record, now);
+                return;
             }
             (Proposal::Admit(_), Outcome::Silent(cause) | Outcome::Gone(cause)) => {
                 (Choice::No, format!("cannot be reached: {cause}"))

@@ -13,15 +13,20 @@ const LINE_LEN_MAX: u64 = 16 * 1024;
 
 /// A line without its end.
 #[derive(Debug)]
-pub(crate) struct Line {
-    pub(crate) text: String,
-    pub(crate) at: Instant,
+pub struct Line {
+    /// What was typed.
+    pub text: String,
+    /// When.
+    pub at: Instant,
     /// It was too long, and this is its beginning.
-    pub(crate) is_cut: bool,
+    pub is_cut: bool,
 }
 
 /// Reads the standard input to its end. The thread ends with the process: nobody could wake it from reading.
-pub(crate) fn lines() -> Result<mpsc::Receiver<Line>, String> {
+///
+/// # Errors
+/// When the thread cannot be started.
+pub fn lines() -> Result<mpsc::Receiver<Line>, String> {
     let (sender, lines) = mpsc::channel(LINES_MAX);
     let read = move || {
         let mut input = io::stdin().lock();

@@ -1,0 +1,181 @@
+//! A seed: votes on who enters and who is thrown out.
+//!
+//! ```text
+//! cargo run --release --example seed 127.0.0.1 5010
+//! ```
+//!
+//! Start one per line of `config.csv`, in any order. Expect `Connected to seed …` for each other seed, and, when peers
+//! come, `REGISTER_REQUEST`, `REGISTER_PROPOSAL`, `REGISTER_VOTE` and `REGISTER committed`, here and in
+//! `outputfile_seed_<port>.txt`. Ctrl+C ends it; what it knows is kept under `--data`.
+//!
+//! It votes for everybody who can be reached, unless told otherwise: `--admit ask` asks at the prompt (type `help` there),
+//! `--admit invited` wants an invitation, which `--invite` prints.
+
+mod args;
+mod prompt;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use quorate_examples::typing::{self, Line};
+use quorate_examples::{
+    Log, StopSignals, exit, hush_the_opening_of_stores, log_to_the_end, trace_as_asked,
+};
+use quorate_node::store::{Kind, Store};
+use quorate_node::{AdmissionPolicy as _, Events, Identity, Node, SeedLine, SeedList};
+
+use args::Args;
+use prompt::{Command, Prompt};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    trace_as_asked();
+    hush_the_opening_of_stores();
+    exit(run(Args::parse()).await)
+}
+
+async fn run(args: Args) -> Result<(), String> {
+    let seeds = SeedList::load(&args.config).map_err(|error| error.to_string())?;
+    let data = args.data();
+    if args.init {
+        return init(&args, &data, &seeds);
+    }
+    if args.invite {
+        return invite(&args, &data, &seeds);
+    }
+    let policy = args.policy()?;
+    let asks = policy.asks();
+    let signals = StopSignals::watch()?;
+    let node = Node::seed(args.listen(), seeds.clone())
+        .data(&data)
+        .advertise(args.advertise.clone())
+        .admission(policy)
+        .spawn()
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut log = Log::open(format!("outputfile_seed_{}.txt", args.port))?;
+    let count = seeds.lines().len();
+    log.line(format_args!(
+        "Seed {} listens at {}; {} of {count} seeds decide",
+        node.id(),
+        node.address(),
+        count / 2 + 1
+    ));
+    let events = node.events();
+    signals.leave(node.clone());
+    if asks {
+        converse(node, events, &mut log).await
+    } else {
+        drop(node);
+        log_to_the_end(events, &mut log).await;
+        Ok(())
+    }
+}
+
+/// Logs events, and does what the operator types, until the node has stopped.
+async fn converse(node: Node, mut events: Events, log: &mut Log) -> Result<(), String> {
+    let mut prompt = Prompt::default();
+    let mut lines = typing::lines()?;
+    let mut has_input = true;
+    loop {
+        tokio::select! {
+            event = events.next() => {
+                let Some(event) = event else {
+                    return Ok(());
+                };
+                let line = prompt.handle_event(&event);
+                log.line(event);
+                line.into_iter().for_each(|line| log.line(line));
+            }
+            line = lines.recv(), if has_input => match line {
+                Some(line) => carry_out(&line, &node, &mut prompt, log).await,
+                // Nobody types any more; the seed goes on.
+                None => has_input = false,
+            },
+        }
+    }
+}
+
+async fn carry_out(line: &Line, node: &Node, prompt: &mut Prompt, log: &mut Log) {
+    let command = match prompt.read(&line.text) {
+        Ok(command) if !line.is_cut => command,
+        Ok(_) => return log.line("Not taken: the line is too long"),
+        Err(why) => return log.line(why),
+    };
+    let (who, done, word) = match command {
+        Command::Nothing => return,
+        Command::Pending => {
+            let pending = node.pending().await;
+            return prompt
+                .list(&pending)
+                .into_iter()
+                .for_each(|line| log.line(line));
+        }
+        Command::Help => return prompt::HELP.iter().for_each(|line| log.line(line)),
+        Command::Allow(who) => (who, node.allow(who).await, "Allowed"),
+        Command::Deny(who, why) => (who, node.deny(who, why).await, "Denied"),
+    };
+    let name = prompt.answered(&who);
+    match done {
+        Ok(()) => log.line(format_args!("{word}: {name}")),
+        Err(error) => log.line(format_args!("{name} is not answered: {error}")),
+    }
+}
+
+/// Prints an invitation signed with this seed's key.
+fn invite(args: &Args, data: &Path, seeds: &SeedList) -> Result<(), String> {
+    let invitation = own_identity(data, seeds)?
+        .invite(seeds.network(), args.guest, args.valid)
+        .map_err(|error| error.to_string())?;
+    println!("{invitation}");
+    Ok(())
+}
+
+/// The key of this seed, made if there is none yet.
+fn own_identity(data: &Path, seeds: &SeedList) -> Result<Identity, String> {
+    let (identity, is_new) =
+        Identity::load_or_create(data.join("key")).map_err(|error| error.to_string())?;
+    if is_new {
+        // A key without a store is taken for one that lost its store, and abstains at first.
+        Store::open(&data.join("store.redb"), Kind::Seed(seeds.network()))
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(identity)
+}
+
+/// Pins this seed's identity in the seed list.
+fn init(args: &Args, data: &Path, seeds: &SeedList) -> Result<(), String> {
+    let address = args.advertise.clone();
+    let address = address.unwrap_or_else(|| args.listen().to_string());
+    if seeds.position(&address).is_none() {
+        return Err(format!("{address} is not in {}", args.config.display()));
+    }
+    let identity = own_identity(data, seeds)?;
+    let text = std::fs::read_to_string(&args.config)
+        .map_err(|error| format!("cannot read {}: {error}", args.config.display()))?;
+    // Only this seed's line changes; comments and order stay.
+    let pinned = text.lines().map(|line| match SeedList::parse(line) {
+        Ok(list) if list.position(&address) == Some(0) => {
+            let line = SeedLine {
+                address: address.clone(),
+                pin: Some(identity.id()),
+            };
+            SeedList::new([line]).map_or_else(|_| String::new(), |list| list.to_string())
+        }
+        _ => format!("{line}\n"),
+    });
+    let pinned: String = pinned.collect();
+    let fresh = args
+        .config
+        .with_extension(format!("csv.{}", std::process::id()));
+    std::fs::write(&fresh, pinned)
+        .and_then(|()| std::fs::rename(&fresh, &args.config))
+        .map_err(|error| format!("cannot write {}: {error}", args.config.display()))?;
+    println!(
+        "{address} is {}, pinned in {}",
+        identity.id(),
+        args.config.display()
+    );
+    Ok(())
+}

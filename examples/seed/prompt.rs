@@ -1,0 +1,230 @@
+//! The operator's prompt: what is typed there, and how candidates are called.
+
+use std::collections::BTreeMap;
+
+use quorate_node::{Event, NodeId, Party, PendingCandidate};
+
+/// The fewest digits of a key that name a candidate.
+const KEY_DIGITS_MIN: usize = 6;
+
+pub(crate) const HELP: [&str; 4] = [
+    "pending              who waits for your word",
+    "allow WHO            lets a candidate in, as far as this seed is concerned",
+    "deny WHO [REASON]    keeps it out for an hour, and tells it why",
+    "WHO is a candidate's number or address, the beginning of its key, or the whole key of one that is still to come.",
+];
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    Nothing,
+    Pending,
+    Help,
+    Allow(NodeId),
+    Deny(NodeId, String),
+}
+
+/// Who waits, each by a number that it keeps.
+#[derive(Debug, Default)]
+pub(crate) struct Prompt {
+    waiting: BTreeMap<u64, Party>,
+    last: u64,
+}
+
+impl Prompt {
+    /// Something happened. Returns what to tell the operator beside it.
+    pub(crate) fn handle_event(&mut self, event: &Event) -> Option<String> {
+        match event {
+            Event::JoinRequest { candidate, .. } => {
+                let number = self.number_of(candidate);
+                Some(format!(
+                    "{candidate} waits for your word: allow {number}, or deny {number} and why"
+                ))
+            }
+            Event::JoinWithdrawn { candidate } => {
+                self.waiting.retain(|_, party| party.id != candidate.id);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// What a line means, or what is wrong with it.
+    pub(crate) fn read(&self, line: &str) -> Result<Command, String> {
+        let (word, rest) = split(line.trim());
+        let (who, reason) = split(rest);
+        match (word.to_ascii_lowercase().as_str(), who) {
+            ("", _) => Ok(Command::Nothing),
+            ("pending", "") => Ok(Command::Pending),
+            ("help", _) => Ok(Command::Help),
+            ("allow", who) if !who.is_empty() && reason.is_empty() => {
+                self.find(who).map(Command::Allow)
+            }
+            ("deny", who) if !who.is_empty() => {
+                let who = self.find(who)?;
+                Ok(Command::Deny(who, reason.to_owned()))
+            }
+            _ => Err(format!(
+                "expected pending, allow WHO, deny WHO [REASON] or help, got {line:?}"
+            )),
+        }
+    }
+
+    /// Who waits, by number.
+    pub(crate) fn list(&mut self, pending: &[PendingCandidate]) -> Vec<String> {
+        let is_there = |party: &Party| pending.iter().any(|it| it.candidate.id == party.id);
+        self.waiting.retain(|_, party| is_there(party));
+        if pending.is_empty() {
+            return vec!["Nobody waits".to_owned()];
+        }
+        let line = |pending: &PendingCandidate| {
+            let number = self.number_of(&pending.candidate);
+            let (key, at) = (pending.candidate.id, pending.record.endpoints.join(", "));
+            format!("{number}: {at} (key {key})")
+        };
+        pending.iter().map(line).collect()
+    }
+
+    /// A candidate was answered; how it is called.
+    pub(crate) fn answered(&mut self, who: &NodeId) -> String {
+        let mut name = who.short().to_string();
+        self.waiting.retain(|_, party| {
+            let is_it = party.id == *who;
+            if is_it {
+                name = party.to_string();
+            }
+            !is_it
+        });
+        name
+    }
+
+    fn number_of(&mut self, candidate: &Party) -> u64 {
+        let known = self
+            .waiting
+            .iter()
+            .find(|(_, party)| party.id == candidate.id);
+        if let Some((number, _)) = known {
+            return *number;
+        }
+        self.last += 1;
+        self.waiting.insert(self.last, candidate.clone());
+        self.last
+    }
+
+    fn find(&self, who: &str) -> Result<NodeId, String> {
+        if let Some(party) = who
+            .parse()
+            .ok()
+            .and_then(|number| self.waiting.get(&number))
+        {
+            return Ok(party.id);
+        }
+        if let Ok(id) = who.parse() {
+            return Ok(id);
+        }
+        let key = who.to_ascii_lowercase();
+        let is_called = |party: &&Party| {
+            party.address.as_deref() == Some(who)
+                || (key.len() >= KEY_DIGITS_MIN && party.id.to_string().starts_with(&key))
+        };
+        let mut called = self.waiting.values().filter(is_called);
+        match (called.next(), called.next()) {
+            (Some(party), None) => Ok(party.id),
+            (Some(_), Some(_)) => Err(format!("Several are called {who}: name one by its number")),
+            (None, _) => Err(format!("Nobody who waits is called {who}: see pending")),
+        }
+    }
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (first, rest.trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_node::consensus::{NetworkId, Record, Unproven};
+
+    use super::*;
+
+    fn record(number: u64) -> Box<Record> {
+        let endpoints = vec![format!("10.0.0.1:{}", 6000 + number % 100)];
+        let signer = Unproven::signer(NodeId::from(number));
+        Box::new(Record::sign(&signer, NetworkId::NONE, endpoints, 1, 1, 0).unwrap())
+    }
+
+    fn asks(prompt: &mut Prompt, number: u64) -> Option<String> {
+        let record = record(number);
+        prompt.handle_event(&Event::JoinRequest {
+            candidate: Party::from(&*record),
+            record,
+        })
+    }
+
+    #[test]
+    fn a_candidate_keeps_its_number_until_it_is_gone() {
+        let mut prompt = Prompt::default();
+        let told = asks(&mut prompt, 1 << 40).unwrap();
+        assert_eq!(
+            told,
+            "10.0.0.1:6076 waits for your word: allow 1, or deny 1 and why"
+        );
+        asks(&mut prompt, 2 << 40);
+        asks(&mut prompt, 1 << 40);
+        let [a, b] = [1, 2].map(|number| NodeId::from(number << 40));
+        for who in ["2", "10.0.0.1:6052", &b.to_string()[..6], &b.to_string()] {
+            let deny = Command::Deny(b, "too  late".to_owned());
+            assert_eq!(
+                prompt.read(&format!(" deny {who}  too  late ")),
+                Ok(deny),
+                "{who}"
+            );
+        }
+        assert_eq!(prompt.read("Allow 1"), Ok(Command::Allow(a)));
+        assert_eq!(prompt.answered(&a), "10.0.0.1:6076");
+        assert_eq!(
+            prompt.read("allow 1"),
+            Err("Nobody who waits is called 1: see pending".to_owned())
+        );
+        // It asks again, and is another's number no more.
+        assert!(asks(&mut prompt, 1 << 40).unwrap().contains("allow 3,"));
+        prompt.handle_event(&Event::JoinWithdrawn {
+            candidate: Party::from(&*record(2 << 40)),
+        });
+        assert!(prompt.read("allow 2").is_err());
+        // Whoever is still to come, by its whole key.
+        assert_eq!(prompt.read(&format!("allow {b}")), Ok(Command::Allow(b)));
+    }
+
+    #[test]
+    fn the_list_is_what_the_node_says() {
+        let mut prompt = Prompt::default();
+        asks(&mut prompt, 1);
+        let pending = |number| PendingCandidate {
+            candidate: Party::from(&*record(number)),
+            record: record(number),
+            since_ms: 0,
+        };
+        let lines = prompt.list(&[pending(2), pending(3)]);
+        let key = NodeId::from(2);
+        assert_eq!(lines[0], format!("2: 10.0.0.1:6002 (key {key})"));
+        assert!(lines[1].starts_with("3: ") && prompt.read("allow 1").is_err());
+        assert_eq!(prompt.list(&[]), ["Nobody waits"]);
+    }
+
+    #[test]
+    fn other_lines_are_told_what_was_expected() {
+        let prompt = Prompt::default();
+        for (line, command) in [
+            ("  ", Command::Nothing),
+            ("pending", Command::Pending),
+            ("HELP", Command::Help),
+        ] {
+            assert_eq!(prompt.read(line), Ok(command));
+        }
+        for line in ["allow", "deny", "pending 1", "y", "allow 1 2"] {
+            let error = prompt.read(line).unwrap_err();
+            assert!(error.starts_with("expected pending,"), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Seeds that do not let everybody in: an operator at the prompt, and invitations.
+
+use std::fs;
+
+use crate::network::{Network, PATIENCE};
+
+const QUIET: &[&str] = &["--messages", "0"];
+
+#[test]
+fn an_operator_is_asked_at_the_prompt_and_its_word_decides() {
+    let mut net = Network::planned(1);
+    let seed = net.seed_with_prompt(0, &["--admit", "ask"]);
+    net.expect(seed, "listens at");
+    net.types(seed, "pending");
+    net.expect(seed, "Nobody waits");
+    let liked = net.peer(QUIET);
+    let name = net.address(liked).to_owned();
+    net.expect(seed, &format!("Join request from peer {name}"));
+    net.expect(seed, &format!("{name} waits for your word: allow 1,"));
+    net.types(seed, "pending");
+    net.expect(seed, &format!("1: {name} (key "));
+    net.types(seed, "allow 2");
+    net.expect(seed, "Nobody who waits is called 2");
+    net.types(seed, "allow 1");
+    net.expect(seed, &format!("Allowed: {name}"));
+    net.expect(liked, "Joined the network");
+
+    let disliked = net.peer(QUIET);
+    let name = net.address(disliked).to_owned();
+    net.expect(seed, &format!("{name} waits for your word: allow 2,"));
+    net.types(seed, &format!("deny {name} I do not know you"));
+    net.expect(seed, &format!("Denied: {name}"));
+    let at = net.address(seed).to_owned();
+    let words = format!("{at} says: its operator denies it: I do not know you");
+    net.expect(disliked, &words);
+    assert!(net.find(disliked, "Joined the network").is_none());
+}
+
+#[test]
+fn an_invitation_that_a_seed_printed_brings_one_peer_in() {
+    let mut net = Network::planned(1);
+    let address = net.seeds()[0].clone();
+    let printing = net.launch("seed", &address, &["--invite", "--valid", "1h"]);
+    net.exit(printing, PATIENCE);
+    let printed = fs::read_to_string(net.path("0.stdout")).unwrap();
+    let invitation = printed.trim();
+    assert!(invitation.starts_with("quorate-invite-1-"), "{printed:?}");
+
+    let seed = net.launch("seed", &address, &["--admit", "invited"]);
+    net.expect(seed, "listens at");
+    let guest = net.peer(&["--messages", "0", "--invitation", invitation]);
+    net.expect(guest, "Joined the network");
+    let second = net.peer(&["--messages", "0", "--invitation", invitation]);
+    net.expect(second, "the invitation was used by ");
+    let stranger = net.peer(QUIET);
+    net.expect(stranger, "expected an invitation, got none");
+}
