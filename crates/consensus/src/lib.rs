@@ -12,6 +12,7 @@
 //! - [`Tally`] counts votes on one proposal, and notices who signs both ways ([`Equivocation`]).
 //! - [`Certificate`]: a carried proposal with a quorum's signatures.
 //! - [`Roster`]: who is in, who was thrown out and who has left, each with its [`Proof`]; merges in any order.
+//! - [`Explanation`]: why a node is in, out or pending, from a roster alone or with a voter's open votes.
 //! - [`Council`]: one voter as an engine that proposes, has judged, votes, repeats itself, certifies and remembers.
 //! - [`Succession`]: where the electorate is the membership itself, what makes a change of it valid, and which valid
 //!   change comes next. No time, so that a model checker explores it.
@@ -79,6 +80,7 @@ mod departure;
 #[cfg(feature = "ed25519")]
 mod ed25519;
 mod electorate;
+pub mod explanation;
 mod id;
 mod proposal;
 mod quorum;
@@ -100,6 +102,7 @@ pub use departure::Departure;
 #[cfg(feature = "ed25519")]
 pub use ed25519::{Ed25519, Ed25519Key};
 pub use electorate::{Electorate, ElectorateError, Seat};
+pub use explanation::Explanation;
 pub use id::{Digest, HexError, LengthError, NetworkId, NodeId, ProposalId, Signature};
 pub use proposal::{MOTION_LEN_MAX, Motion, Proposal, ProposalError};
 pub use quorum::{QuorumError, QuorumRule};

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::matter::{Matter, Own};
 use super::remembered::Remembered;
 use super::{Council, Output, ProposeError};
+use crate::explanation::Withheld;
 use crate::id::ProposalId;
 use crate::proposal::Proposal;
 use crate::roster::{Standing, StandingKey};
@@ -37,7 +38,7 @@ impl Council {
         {
             matter.own = Own::Persisting;
         } else if self.abstains(now.instant) {
-            matter.own = Own::Withheld;
+            matter.own = Own::Withheld(Withheld::Abstaining);
         } else {
             self.outputs.push_back(Output::Judge { id, proposal });
         }

@@ -6,6 +6,7 @@ mod assembly;
 mod certificate;
 #[cfg(test)]
 mod council;
+mod explanation;
 #[cfg(test)]
 mod net;
 #[cfg(test)]
