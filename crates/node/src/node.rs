@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use crate::builder::{BootstrapKind, Builder, MemberKind, PeerKind, SeedKind};
 use crate::config::{Admission, Discovery, SeedList};
 use crate::event::{Event, MemberInfo};
+use crate::explanation::Explanation;
 use crate::limits::REQUESTS_MAX;
 use crate::roles::{Reply, Request, RequestError, Role};
 use crate::runtime::{self, Asked, Resources};
@@ -112,6 +113,15 @@ impl Node {
         match self.ask(Request::Neighbors).await {
             Some(Reply::Neighbors(neighbors)) => neighbors,
             _ => Vec::new(),
+        }
+    }
+
+    /// Why a node is in, out or pending, as this node has it: certificates, votes with their reasons, witnesses, deadlines.
+    /// `None` when it has stopped, or is a bootstrap.
+    pub async fn explain(&self, node: NodeId) -> Option<Explanation> {
+        match self.ask(Request::Explain(node)).await {
+            Some(Reply::Explained(explanation)) => explanation.map(|explanation| *explanation),
+            _ => None,
         }
     }
 

@@ -11,6 +11,7 @@ pub mod connections;
 pub mod member;
 pub mod peer;
 pub mod probing;
+pub mod reputation;
 pub mod roster_sync;
 pub mod seats;
 pub mod seed;
@@ -33,6 +34,7 @@ pub use peer::Peer;
 pub use seed::Seed;
 
 use crate::event::{Event, MemberInfo};
+use crate::explanation::Explanation;
 use crate::protocol::{Hello, Message};
 use crate::store::Stored;
 
@@ -189,6 +191,8 @@ pub enum Request {
     Allow(NodeId),
     /// Keep a candidate out, and why.
     Deny(NodeId, String),
+    /// Why a node is in, out or pending.
+    Explain(NodeId),
     /// Ask the members again, after they refused.
     JoinAgain,
     /// Go on as a new network, without the members that do not answer.
@@ -205,6 +209,8 @@ pub enum Reply {
     Members(Vec<MemberInfo>),
     /// To `Neighbors`.
     Neighbors(Vec<NodeId>),
+    /// To `Explain`; `None` from a bootstrap, which knows of no decisions.
+    Explained(Option<Box<Explanation>>),
     /// To `Allow`, `Deny`, `JoinAgain` and `Refound`.
     Done(Result<(), RequestError>),
 }

@@ -260,6 +260,7 @@ impl Role for Bootstrap {
             }
             Request::Members => Reply::Members(Vec::new()),
             Request::Neighbors => Reply::Neighbors(Vec::new()),
+            Request::Explain(_) => Reply::Explained(None),
             Request::Broadcast(_) => Reply::Broadcast(Err(RequestError::NotAMember)),
             Request::Allow(_) | Request::Deny(..) | Request::JoinAgain | Request::Refound => {
                 Reply::Done(Err(RequestError::NotInAssembly))

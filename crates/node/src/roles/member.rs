@@ -10,6 +10,7 @@
 //! ```
 
 mod asking;
+mod explaining;
 mod gossiping;
 mod hosting;
 mod life;
@@ -463,6 +464,9 @@ impl Role for Member {
                 Some(Reply::Members(records.map(MemberInfo::of).collect()))
             }
             Request::Neighbors => Some(Reply::Neighbors(self.overlay.neighbors().collect())),
+            Request::Explain(node) => {
+                Some(Reply::Explained(Some(Box::new(self.explain(&node, now)))))
+            }
             Request::Allow(node) => Some(Reply::Done(self.answer(node, true, "", now))),
             Request::Deny(node, reason) => {
                 Some(Reply::Done(self.answer(node, false, &reason, now)))

@@ -2,6 +2,7 @@
 //! decided.
 
 mod announcing;
+mod explaining;
 mod judging;
 mod messages;
 mod sessions;
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_consensus::{
-    Council, NodeId, Now, Proof, Proposal, ProposalId, Scheme, Signer, council,
+    Council, DeadReport, NodeId, Now, Proof, Proposal, ProposalId, Scheme, Signer, council,
 };
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::connections::{Connections, Realm};
 use super::probing::{Outcome, ProbeId, Probes};
+use super::reputation::Reputation;
 use super::seats::Seats;
 use super::suspicion::{Surroundings, Suspicions};
 use super::testifying::Testifying;
@@ -62,6 +64,9 @@ pub struct Seed {
     testifying: Testifying,
     /// What probes under way will decide.
     judging: BTreeMap<ProbeId, ProposalId>,
+    /// Reports that rest on doubted witnesses, until this seed has looked for itself.
+    looking: BTreeMap<ProbeId, DeadReport>,
+    reputation: Reputation,
     /// Candidates waiting for a vote to end.
     candidates: BTreeMap<NodeId, ConnId>,
     /// Members without a session, and when to look after them.
@@ -188,6 +193,8 @@ impl Seed {
             address: address.to_owned(),
             council,
             judging: BTreeMap::new(),
+            looking: BTreeMap::new(),
+            reputation: Reputation::default(),
             candidates: BTreeMap::new(),
             orphans,
             link_counts: BTreeMap::new(),
@@ -223,6 +230,8 @@ impl Seed {
             if let Some(probed) = self.probes.poll_done() {
                 if let Some(id) = self.judging.remove(&probed.probe) {
                     self.judge_probed(id, probed.outcome.clone(), now);
+                } else if let Some(report) = self.looking.remove(&probed.probe) {
+                    self.looked(report, &probed.outcome, now);
                 }
                 if probed.outcome == Outcome::Alive {
                     self.look_again(probed.target, now);
@@ -454,6 +463,9 @@ impl Role for Seed {
             Request::Neighbors => {
                 let links = self.connections.ready(Purpose::Link).map(|(_, node)| node);
                 Some(Reply::Neighbors(links.collect()))
+            }
+            Request::Explain(node) => {
+                Some(Reply::Explained(Some(Box::new(self.explain(&node, now)))))
             }
             Request::Allow(_) | Request::Deny(..) | Request::JoinAgain | Request::Refound => {
                 Some(Reply::Done(Err(RequestError::NotInAssembly)))
