@@ -30,6 +30,8 @@ mod planted;
 #[cfg(test)]
 mod raw;
 #[cfg(test)]
+mod reporters;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod talk;
