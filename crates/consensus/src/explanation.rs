@@ -79,7 +79,7 @@ pub struct Grounds {
     pub age_ms: u64,
     /// Where its record says it can be reached. Empty for an eviction.
     pub endpoints: Vec<String>,
-    /// Whose signatures the certificate carries.
+    /// Whose signatures the certificate carries, by name.
     pub signers: Vec<Who>,
     /// In which epoch it was decided.
     pub epoch: u64,
@@ -290,6 +290,9 @@ impl Reader<'_> {
         let is_own = certificate.electorate == self.electorate.id();
         let opened_ms = certificate.proposal.opened_ms();
         let record = entry.proof.record();
+        let signers = certificate.votes.keys();
+        let mut signers: Vec<Who> = signers.map(|voter| self.who(*voter)).collect();
+        signers.sort_by(|one, other| one.name.cmp(&other.name));
         Grounds {
             standing: entry.key.standing,
             incarnation: entry.key.incarnation,
@@ -297,7 +300,7 @@ impl Reader<'_> {
             opened_ms,
             age_ms: self.now_ms.saturating_sub(opened_ms),
             endpoints: record.map_or_else(Vec::new, |record| record.endpoints.clone()),
-            signers: certificate.votes.keys().map(|v| self.who(*v)).collect(),
+            signers,
             epoch: certificate.epoch,
             electorate: certificate.electorate,
             needed: is_own.then(|| self.needed()),

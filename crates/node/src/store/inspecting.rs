@@ -94,3 +94,60 @@ fn kind_of(meta: &Meta, path: &Path) -> Result<Kind, StoreError> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::META;
+    use super::*;
+
+    /// A store whose meta table has another value under a key.
+    fn with(key: &str, value: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.redb");
+        drop(Store::open(&path, Kind::Member(NodeId::from(1))).unwrap());
+        let database = Database::open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        transaction
+            .open_table(META)
+            .unwrap()
+            .insert(key, value)
+            .unwrap();
+        transaction.commit().unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn a_store_is_known_by_its_own_word_and_stays_as_it_is() {
+        let (_dir, path) = with("node", NodeId::from(7).as_ref());
+        let before = std::fs::read(&path).unwrap();
+        let (kind, held) = Store::inspect(&path).unwrap();
+        assert_eq!(kind, Kind::Member(NodeId::from(7)));
+        assert!(matches!(held, Held::Member(_)));
+        assert!(std::fs::read(&path).unwrap() == before);
+    }
+
+    #[test]
+    fn a_newer_store_and_one_of_another_kind_are_named() {
+        let (_dir, path) = with("schema", &9_u32.to_be_bytes());
+        let error = Store::inspect(&path).unwrap_err();
+        assert!(
+            matches!(error, StoreError::Schema { found: 9, .. }),
+            "{error}"
+        );
+        let (_dir, path) = with("kind", b"peer");
+        let error = Store::inspect(&path).unwrap_err().to_string();
+        let expected = "is that of a peer, expected that of a seed or member";
+        assert!(error.ends_with(expected), "{error}");
+        let (_dir, path) = with("node", b"short");
+        let error = Store::inspect(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_store_in_use_is_named() {
+        let (_dir, path) = with("node", NodeId::from(1).as_ref());
+        let _in_use = Store::open(&path, Kind::Member(NodeId::from(1))).unwrap();
+        let error = Store::inspect(&path).unwrap_err();
+        assert!(matches!(error, StoreError::InUse(_)), "{error}");
+    }
+}
