@@ -25,6 +25,7 @@
 
 mod catching_up;
 mod config;
+mod explaining;
 mod gate;
 mod output;
 mod turns;
@@ -37,6 +38,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 pub use config::Config;
+pub use explaining::{Accused, Candidacy, Decided, Explanation};
 pub use output::{Asked, CandidateError, Message, MessageError, Output, PersistId, Stuck};
 
 use crate::id::{Digest, NodeId};

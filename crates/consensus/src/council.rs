@@ -22,13 +22,16 @@
 //!   [expired](Decision::Expired) or [could not be made durable](Decision::NotDurable) may be opened again, and one that
 //!   the caller proposes again.
 //! - What is asked to be persisted never replaces a larger standing by a lesser one.
-//! - Every queue is bounded: open matters, early votes, remembered votes (see [`Config`]).
+//! - Every queue is bounded: open matters, early votes, remembered votes (see [`Config`]), and the last vote that came to
+//!   nothing of at most 256 nodes.
 //!
 //! Left out: who is asked to judge (a probe, a policy, a person) is the caller's.
 
 mod config;
 mod deciding;
+mod ends;
 mod error;
+mod explaining;
 mod handing_over;
 mod matter;
 mod opening;
@@ -48,12 +51,14 @@ pub use output::{Decision, Durable, Message, Output, PersistId};
 
 use crate::certificate::CertificateError;
 use crate::electorate::{Electorate, ElectorateError};
+use crate::explanation::{End, Withheld};
 use crate::id::{NodeId, ProposalId};
 use crate::proposal::Proposal;
 use crate::roster::{Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof};
 use crate::scheme::{Scheme, Signer};
 use crate::time::Now;
 use crate::vote::{Choice, VerifiedVote, Vote, VoteError};
+use ends::Ends;
 use matter::{Matter, Own};
 use remembered::{Casting, Remembered};
 
@@ -69,6 +74,8 @@ pub struct Council {
     matters: BTreeMap<ProposalId, Matter>,
     /// Own votes and ends, kept past their matters so that a proposal that comes again meets the same vote.
     remembered: BTreeMap<ProposalId, Remembered>,
+    /// Votes that came to nothing, for explanations.
+    ends: Ends,
     /// Votes that overtook their proposal.
     early: VecDeque<VerifiedVote>,
     committing: BTreeMap<PersistId, VerifiedProof>,
@@ -106,6 +113,7 @@ impl Council {
             roster: Roster::new(),
             matters: BTreeMap::new(),
             remembered: BTreeMap::new(),
+            ends: Ends::default(),
             early: VecDeque::new(),
             committing: BTreeMap::new(),
             voting: BTreeMap::new(),
@@ -287,8 +295,14 @@ impl Council {
             return;
         };
         let opened_ms = matter.proposal.opened_ms();
+        if !matches!(matter.own, Own::Judging) {
+            return;
+        }
         // The window is checked again: judging takes time, and the clock may have jumped.
-        if !matches!(matter.own, Own::Judging) || abstains || !now.is_within_window(opened_ms) {
+        let is_late = !now.is_within_window(opened_ms);
+        let withheld = abstains.or(is_late.then_some(Withheld::TooLate));
+        if let Some(why) = withheld {
+            matter.own = Own::Withheld(why);
             return;
         }
         matter.own = Own::Persisting;
@@ -322,12 +336,13 @@ impl Council {
             .remove(&persist)
             .and_then(|casting| self.matters.get_mut(&casting.vote.proposal))
         {
-            matter.own = Own::Withheld;
+            matter.own = Own::Withheld(Withheld::NotDurable);
         }
         if let Some(proof) = self.committing.remove(&persist) {
             let id = proof.proof().certificate().id();
             if let Some(matter) = self.matters.remove(&id).filter(|matter| !matter.announced) {
-                self.decided(matter.proposal, Decision::NotDurable);
+                self.decided(matter.proposal.clone(), Decision::NotDurable);
+                self.ends.note(matter, End::NotDurable);
             }
         }
     }

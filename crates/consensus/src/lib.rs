@@ -13,6 +13,7 @@
 //! - [`Tally`] counts votes on one proposal, and notices who signs both ways ([`Equivocation`]).
 //! - [`Certificate`]: a carried proposal with a quorum's signatures.
 //! - [`Roster`]: who is in, who was thrown out and who has left, each with its [`Proof`]; merges in any order.
+//! - [`Explanation`]: why a node is in, out or pending, from a roster alone or with a voter's open votes.
 //! - [`Council`]: one voter as an engine that proposes, has judged, votes, repeats itself, certifies and remembers.
 //! - [`Succession`]: where the electorate is the membership itself, what makes a change of it valid, and which valid
 //!   change comes next. No time, so that a model checker explores it.
@@ -83,6 +84,7 @@ mod departure;
 mod ed25519;
 mod electorate;
 mod endorsement;
+pub mod explanation;
 mod handover;
 mod hexadecimal;
 mod id;
@@ -110,6 +112,7 @@ pub use departure::{Departure, Passport};
 pub use ed25519::{Ed25519, Ed25519Key};
 pub use electorate::{Electorate, ElectorateError, Seat};
 pub use endorsement::{Endorsed, Endorsement};
+pub use explanation::Explanation;
 pub use handover::{Handover, HandoverError, SEAT_NAME_LEN_MAX, SEATS_MAX, Seal, Seating};
 pub use id::{Digest, HexError, LengthError, NetworkId, NodeId, ProposalId, Signature};
 pub use invitation::{Invitation, InvitationError, NotAnInvitation};

@@ -222,6 +222,17 @@ impl Succession {
             .map(|(suspect, _)| *suspect)
     }
 
+    /// Who accuses a member now, by the accusations that are held.
+    pub fn accusers_of(&self, suspect: &NodeId) -> impl Iterator<Item = NodeId> {
+        let by = self.accusations.get(suspect).into_iter();
+        by.flat_map(BTreeMap::keys).copied()
+    }
+
+    /// Whether a member has said that it leaves, and that is not decided yet.
+    pub fn is_leaving(&self, member: &NodeId) -> bool {
+        self.leaves.contains_key(member)
+    }
+
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.out.pop_front()

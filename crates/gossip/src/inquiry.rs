@@ -27,6 +27,17 @@ pub enum Finding {
     Alive,
 }
 
+/// How far one who was asked has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// It has not answered yet.
+    Awaited,
+    /// What it found.
+    Found(Finding),
+    /// It did not answer in time, or could not be reached, and was replaced.
+    Silent,
+}
+
 /// Something for the driver to do, or how the inquiry ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -222,6 +233,26 @@ impl<P: PeerId, T> Inquiry<P, T> {
                 .flatten()
                 .min(),
             Phase::Ended => None,
+        }
+    }
+
+    /// Everybody who was asked, and the answer.
+    pub fn answers(&self) -> impl Iterator<Item = (P, Answer)> {
+        let awaited = self.asked.keys().map(|peer| (*peer, Answer::Awaited));
+        let unreachable = self.unreachable.keys();
+        let unreachable = unreachable.map(|peer| (*peer, Answer::Found(Finding::Unreachable)));
+        let alive = self.alive.iter();
+        let alive = alive.map(|peer| (*peer, Answer::Found(Finding::Alive)));
+        let silent = self.silent.iter().map(|peer| (*peer, Answer::Silent));
+        awaited.chain(unreachable).chain(alive).chain(silent)
+    }
+
+    /// When it ends without a result at the latest; `None` before anybody is asked, and after the end.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Asking { deadline } => deadline,
+            Phase::Waiting { .. } | Phase::Ended => None,
         }
     }
 

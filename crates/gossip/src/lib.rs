@@ -98,7 +98,7 @@ pub use error::{
 };
 pub use gap::Gap;
 pub use id::MessageId;
-pub use inquiry::{Finding, Inquiry, InquiryOutput};
+pub use inquiry::{Answer, Finding, Inquiry, InquiryOutput};
 pub use message::{IDS_PER_MESSAGE_MAX, Message};
 pub use output::{CheckId, Output, Verdict};
 pub use panel::{PANEL_MIN, PANEL_SIZE, Panel, panel_order};

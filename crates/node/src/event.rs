@@ -303,6 +303,16 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A member reported another dead that answered this seed's own probe, or in a report that its witnesses did not sign.
+    /// From the third on, its reports are taken up ever more rarely.
+    FalseReport {
+        /// Who reported.
+        reporter: Party,
+        /// About whom.
+        suspect: Party,
+        /// How many of its last reports were refuted by this seed.
+        count: usize,
+    },
     /// A suspect is put to the vote.
     DeadProposal {
         /// Who.

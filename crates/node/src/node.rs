@@ -13,6 +13,7 @@ use crate::admission::PendingCandidate;
 use crate::builder::{BootstrapKind, Builder, MemberKind, PeerKind, SeedKind};
 use crate::config::{Admission, Discovery, SeedList};
 use crate::event::{Event, MemberInfo};
+use crate::explanation::Explanation;
 use crate::limits::REQUESTS_MAX;
 use crate::roles::{ElectorateInfo, Reply, Request, RequestError, Role};
 use crate::runtime::{self, Asked, Resources};
@@ -113,6 +114,15 @@ impl Node {
         match self.ask(Request::Neighbors).await {
             Some(Reply::Neighbors(neighbors)) => neighbors,
             _ => Vec::new(),
+        }
+    }
+
+    /// Why a node is in, out or pending, as this node has it: certificates, votes with their reasons, witnesses, deadlines.
+    /// `None` when it has stopped, or is a bootstrap.
+    pub async fn explain(&self, node: NodeId) -> Option<Explanation> {
+        match self.ask(Request::Explain(node)).await {
+            Some(Reply::Explained(explanation)) => explanation.map(|explanation| *explanation),
+            _ => None,
         }
     }
 

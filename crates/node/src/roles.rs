@@ -11,6 +11,7 @@ pub mod connections;
 pub mod member;
 pub mod peer;
 pub mod probing;
+pub mod reputation;
 pub mod roster_sync;
 pub mod seats;
 pub mod seed;
@@ -36,6 +37,7 @@ pub use seed::Seed;
 use crate::admission::PendingCandidate;
 use crate::config::{SeedLine, SeedList};
 use crate::event::{Event, MemberInfo, Party};
+use crate::explanation::Explanation;
 use crate::protocol::{Hello, Message};
 use crate::store::Stored;
 
@@ -194,6 +196,8 @@ pub enum Request {
     Deny(NodeId, String),
     /// Who waits for the application's word.
     Pending,
+    /// Why a node is in, out or pending.
+    Explain(NodeId),
     /// Ask the members again, after they refused.
     JoinAgain,
     /// Go on as a new network, without the members that do not answer.
@@ -260,6 +264,8 @@ pub enum Reply {
     Pending(Vec<PendingCandidate>),
     /// To `Electorate`.
     Electorate(Box<ElectorateInfo>),
+    /// To `Explain`; `None` from a bootstrap, which knows of no decisions.
+    Explained(Option<Box<Explanation>>),
     /// To `Allow`, `Deny`, `JoinAgain`, `Refound`, `Seat`, `Unseat` and `Resign`.
     Done(Result<(), RequestError>),
 }

@@ -5,6 +5,7 @@
 //! being synced go into the next. A file that is damaged, foreign, locked or of another network is an error that says
 //! so; it is never replaced by a fresh one.
 
+mod inspecting;
 mod member;
 mod seed;
 
@@ -205,21 +206,29 @@ impl Store {
     }
 
     fn check_and_read(
-        mut database: Database,
+        database: Database,
         path: &Path,
         kind: Kind,
     ) -> Result<(Self, Held), StoreError> {
-        // Checksums tell a page that was changed behind the database's back before anything is read from it.
+        let this = Self::check_integrity(database, path)?;
+        this.check_meta(path, kind)?;
+        let held = this.read_as(path, kind)?;
+        Ok((this, held))
+    }
+
+    /// Checksums tell a page that was changed behind the database's back before anything is read from it.
+    fn check_integrity(mut database: Database, path: &Path) -> Result<Self, StoreError> {
         database
             .check_integrity()
             .map_err(|error| open_error(path, error))?;
-        let this = Self { database };
-        this.check_meta(path, kind)?;
-        let held = this.read(kind).map_err(|error| match error {
+        Ok(Self { database })
+    }
+
+    fn read_as(&self, path: &Path, kind: Kind) -> Result<Held, StoreError> {
+        self.read(kind).map_err(|error| match error {
             ReadError::Database(error) => damaged(path, &*error),
             ReadError::Value(what) => damaged(path, &what),
-        })?;
-        Ok((this, held))
+        })
     }
 
     /// Creates a store beside its place and moves it there when it is whole: a file that is there but not a store was
@@ -295,13 +304,7 @@ impl Store {
 
     fn check_meta(&self, path: &Path, kind: Kind) -> Result<(), StoreError> {
         let meta = self.meta().map_err(|error| damaged(path, &*error))?;
-        if meta.schema != SCHEMA.to_be_bytes() {
-            let found = meta.schema.try_into().map_or(0, u32::from_be_bytes);
-            return Err(StoreError::Schema {
-                path: path.to_owned(),
-                found,
-            });
-        }
+        meta.check_schema(path)?;
         if meta.kind != kind.name().as_bytes() {
             return Err(StoreError::AnotherKind {
                 path: path.to_owned(),
@@ -362,6 +365,19 @@ struct Meta {
     network: Vec<u8>,
     node: Vec<u8>,
     kind: Vec<u8>,
+}
+
+impl Meta {
+    fn check_schema(&self, path: &Path) -> Result<(), StoreError> {
+        if self.schema == SCHEMA.to_be_bytes() {
+            return Ok(());
+        }
+        let found = self.schema[..].try_into().map_or(0, u32::from_be_bytes);
+        Err(StoreError::Schema {
+            path: path.to_owned(),
+            found,
+        })
+    }
 }
 
 impl Kind {

@@ -39,6 +39,8 @@ mod raw_tcp;
 #[cfg(test)]
 mod registration;
 #[cfg(test)]
+mod roster;
+#[cfg(test)]
 mod seed_restart;
 #[cfg(test)]
 mod shutdown;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::matter::{Matter, Own};
 use super::remembered::Casting;
 use super::{Council, Decision, Durable, Message, Output, claimed_key};
+use crate::explanation::End;
 use crate::id::{NodeId, ProposalId};
 use crate::proposal::Proposal;
 use crate::roster::{Merged, Proof, Standing, StandingKey, VerifiedProof};
@@ -88,7 +89,9 @@ impl Council {
                     .filter(|vote| vote.choice == Choice::No)
                     .map(|vote| (vote.voter, vote.reason.clone()))
                     .collect();
-                self.end(&id);
+                if let Some(matter) = self.end(&id) {
+                    self.ends.note(matter, End::Defeated);
+                }
                 self.decided(proposal, Decision::Defeated(reasons));
             }
             _ => {}
@@ -101,15 +104,15 @@ impl Council {
     pub(super) fn close_if_done(&mut self, id: &ProposalId) {
         let is_done = |matter: &Matter| matter.announced && matter.is_complete(&self.electorate);
         if self.matters.get(id).is_some_and(is_done) {
-            self.end(id);
+            let _carried = self.end(id);
         }
     }
 
     /// Closes a matter whose end was told, and remembers that it was.
-    pub(super) fn end(&mut self, id: &ProposalId) {
-        if let Some(matter) = self.matters.remove(id) {
-            self.remember(*id, matter.proposal.opened_ms()).has_ended = true;
-        }
+    pub(super) fn end(&mut self, id: &ProposalId) -> Option<Matter> {
+        let matter = self.matters.remove(id)?;
+        self.remember(*id, matter.proposal.opened_ms()).has_ended = true;
+        Some(matter)
     }
 
     pub(super) fn persist_proof(&mut self, proof: VerifiedProof) {
@@ -206,7 +209,7 @@ impl Council {
         };
         let subject = matter.proposal.subject();
         if matter.announced {
-            self.end(id);
+            let _carried = self.end(id);
         } else if self.committing.values().any(|p| p.node() == subject) {
             // A decision about the node is on its way to the disk, and says how this ends.
             matter.deadline = now + self.config.deadline;
@@ -216,7 +219,8 @@ impl Council {
                 .silent(&self.electorate)
                 .map(str::to_owned)
                 .collect();
-            self.decided(matter.proposal, Decision::Expired { silent });
+            self.decided(matter.proposal.clone(), Decision::Expired { silent });
+            self.ends.note(matter, End::Expired);
         }
     }
 

@@ -8,6 +8,7 @@ use super::{ConfigError, Council, Decision, Durable};
 use crate::certificate::{Certificate, CertificateError};
 use crate::electorate::Electorate;
 use crate::endorsement::Endorsement;
+use crate::explanation::Withheld;
 use crate::proposal::Proposal;
 use crate::time::Now;
 
@@ -21,9 +22,11 @@ impl Council {
         let mut given = Vec::new();
         for (id, matter) in &mut self.matters {
             match matter.own {
-                Own::Judging | Own::Persisting => matter.own = Own::Withheld,
+                Own::Judging | Own::Persisting => {
+                    matter.own = Own::Withheld(Withheld::Sealed);
+                }
                 Own::Cast(_) => given.push(*id),
-                Own::Withheld => {}
+                Own::Withheld(_) => {}
             }
         }
         for id in given {

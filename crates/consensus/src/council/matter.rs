@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Config;
 use crate::electorate::Electorate;
+use crate::explanation::Withheld;
 use crate::id::{Digest, ProposalId};
 use crate::proposal::Proposal;
 use crate::tally::Tally;
@@ -22,8 +23,8 @@ pub(super) enum Own {
     Persisting,
     /// Durable and sent.
     Cast(Vote),
-    /// None will be cast: abstaining, or the disk failed.
-    Withheld,
+    /// None will be cast, and why.
+    Withheld(Withheld),
 }
 
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::matter::{Matter, Own};
 use super::remembered::Remembered;
 use super::{Council, Output, ProposeError};
+use crate::explanation::Withheld;
 use crate::id::ProposalId;
 use crate::proposal::Proposal;
 use crate::roster::{Standing, StandingKey};
@@ -36,8 +37,8 @@ impl Council {
             .any(|casting| casting.vote.proposal == id)
         {
             matter.own = Own::Persisting;
-        } else if self.abstains(now.instant) {
-            matter.own = Own::Withheld;
+        } else if let Some(why) = self.abstains(now.instant) {
+            matter.own = Own::Withheld(why);
         } else {
             self.outputs.push_back(Output::Judge { id, proposal });
         }
@@ -159,7 +160,12 @@ impl Council {
         remembered.is_some_and(|remembered| remembered.has_ended)
     }
 
-    pub(super) fn abstains(&self, now: Instant) -> bool {
-        self.sealed || self.abstain_until.is_some_and(|until| now < until)
+    /// Why this voter gives no votes now, if it does not.
+    pub(super) fn abstains(&self, now: Instant) -> Option<Withheld> {
+        if self.sealed {
+            return Some(Withheld::Sealed);
+        }
+        let is_early = self.abstain_until.is_some_and(|until| now < until);
+        is_early.then_some(Withheld::Abstaining)
     }
 }

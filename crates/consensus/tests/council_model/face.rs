@@ -1,15 +1,16 @@
 //! All that a council holds, as one digest, so that councils which will do the same from now on are one state.
 //!
 //! It is taken from the `Debug` text, which leaves out nothing, less what must not tell states apart: clock readings, which
-//! are always such that timers are due or not as the exploration says; the dice, which only spread timers; and the numbers of
-//! writes, whose order the queue of writes tells.
+//! are always such that timers are due or not as the exploration says; the dice, which only spread timers; the numbers of
+//! writes, whose order the queue of writes tells; and how votes ended, which is kept for explanations alone.
 
 use quorate_consensus::{Council, Digest, Transcript};
 
 /// What is cut, with its value.
-const LEFT_OUT: [&str; 5] = [
+const LEFT_OUT: [&str; 6] = [
     "PersistId(",
     "deadline: ",
+    "ends: ",
     "next_persist: ",
     "resend_at: ",
     "since: ",

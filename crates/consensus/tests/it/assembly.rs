@@ -7,7 +7,9 @@ use quorate_consensus::assembly::{Config, Message, Output};
 use quorate_consensus::succession::{
     self, Accepted, Ballot, Chain, Change, Founding, Leave, Link, Opinion,
 };
-use quorate_consensus::{Assembly, Choice, Ed25519, Ed25519Key, Now, Record, Signer};
+use quorate_consensus::{
+    Assembly, Choice, Ed25519, Ed25519Key, Now, Record, Signer, Standing, assembly,
+};
 
 use crate::sample::{START_MS, start};
 
@@ -271,4 +273,99 @@ fn who_waits_for_a_person_says_what_it_has_said_ever_more_rarely() {
     }
     // Three hundred comparisons in that time; each repetition goes to both, and once more to one of them.
     assert!((10..=90).contains(&said), "{said}");
+}
+
+#[test]
+fn a_member_explains_by_which_link_others_are_in_who_is_waited_for_and_who_is_accused() {
+    let (chain, [first, second, third]) = three();
+    let now = start();
+    let mut member = member(&chain, &first, now);
+    member.handle_met(second.id(), now);
+    let of_founder = member.explain(&first.id(), now);
+    let founder = of_founder.decided.as_ref().unwrap();
+    assert_eq!((founder.epoch, founder.by.len()), (None, 0));
+    assert!(
+        of_founder
+            .to_string()
+            .ends_with("is in: it founded the network, at incarnation 1")
+    );
+    let of_third = member.explain(&third.id(), now).decided.unwrap();
+    let by: Vec<_> = of_third.by.iter().map(|who| who.id).collect();
+    assert_eq!(of_third.epoch, Some(1));
+    assert!(by.contains(&first.id()) && by.contains(&second.id()));
+
+    // A candidate that one allows and one has not answered.
+    let fourth = key(4);
+    let network = chain.membership().network();
+    let record = Record::sign(&*fourth, network, vec!["g:1".into()], 1, 1, now.unix_ms).unwrap();
+    member.handle_candidate(Arc::new(record), now).unwrap();
+    member
+        .give_opinion(fourth.id(), Choice::No, "not today", now)
+        .unwrap();
+    let of_fourth = member.explain(&fourth.id(), now);
+    let candidacy = of_fourth.candidacy.as_ref().unwrap();
+    assert_eq!(candidacy.opinions.len(), 1);
+    assert_eq!(candidacy.missing.len(), 2);
+    let text = of_fourth.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("g:1 (") && lines[0].ends_with(") is not in"),
+        "{text}"
+    );
+    assert_eq!(
+        lines[1..3],
+        [
+            "admission at incarnation 1 is pending: opened 0 ms ago, reachable at g:1",
+            "  f:1 denies it: not today"
+        ]
+    );
+    assert!(
+        lines[3].starts_with("  no word yet from h:1, h:1"),
+        "{text}"
+    );
+
+    member.handle_dead(third.id(), now);
+    let of_third = member.explain(&third.id(), now);
+    let accused = of_third.accused.as_ref().unwrap();
+    assert_eq!(accused.by[0].id, first.id());
+    let not_by: Vec<_> = accused.not_by.iter().map(|who| who.id).collect();
+    assert_eq!(not_by, [second.id()]);
+    assert_eq!(of_third.is_in_touch, Some(false));
+    let text = of_third.to_string();
+    assert!(
+        text.contains("eviction is pending: accused by f:1; not accused by h:1"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("it is out of touch with this member"),
+        "{text}"
+    );
+
+    let stranger = member.explain(&key(9).id(), now).to_string();
+    assert!(
+        stranger.ends_with("is not in: the chain of 2 decisions does not name it"),
+        "{stranger}"
+    );
+}
+
+#[test]
+fn the_chain_alone_explains_who_was_thrown_out_and_who_left() {
+    let (mut chain, [first, second, third]) = three();
+    let leave = Change::Leave(Leave::sign(&*second, &chain.membership().place()));
+    let next = link(&chain, leave, &[&first, &second, &third]);
+    chain.extend(next, &Ed25519).unwrap();
+    let of_second = assembly::Explanation::of_chain(&second.id(), &chain);
+    let decided = of_second.decided.as_ref().unwrap();
+    assert_eq!((decided.standing, decided.epoch), (Standing::Left, Some(2)));
+    assert!(
+        of_second
+            .to_string()
+            .contains("is out: it left by its own signed word")
+    );
+    assert_eq!(of_second.is_in_touch, None);
+    let json = serde_json::to_string(&of_second).unwrap();
+    assert_eq!(
+        serde_json::from_str::<assembly::Explanation>(&json).unwrap(),
+        of_second
+    );
 }

@@ -10,6 +10,7 @@ mod conclave;
 mod council;
 #[cfg(test)]
 mod endorsement;
+mod explanation;
 #[cfg(test)]
 mod net;
 #[cfg(test)]

@@ -157,6 +157,14 @@ impl fmt::Display for Event {
                     "DEAD_REPORT about {suspect} by {reporter} refused: {reason}"
                 )
             }
+            Self::FalseReport {
+                reporter,
+                suspect,
+                count,
+            } => write!(
+                f,
+                "FALSE_REPORT about {suspect} by {reporter}: {count} of its last reports were refuted by this seed"
+            ),
             Self::DeadProposal { suspect, proposer } => {
                 write!(f, "DEAD_PROPOSAL for {suspect} by seed {proposer}")
             }

@@ -261,6 +261,7 @@ impl Role for Bootstrap {
             Request::Members => Reply::Members(Vec::new()),
             Request::Neighbors => Reply::Neighbors(Vec::new()),
             Request::Pending => Reply::Pending(Vec::new()),
+            Request::Explain(_) => Reply::Explained(None),
             Request::Broadcast(_) => Reply::Broadcast(Err(RequestError::NotAMember)),
             Request::Electorate | Request::Seat(_) | Request::Unseat(_) | Request::Resign => {
                 Reply::Done(Err(RequestError::NotASeed))

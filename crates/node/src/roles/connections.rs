@@ -192,6 +192,16 @@ impl Connections {
             .map(|(id, _)| id)
     }
 
+    /// What the connections with a node are for that are past their hellos, each purpose once.
+    pub fn purposes(&self, node: NodeId) -> Vec<Purpose> {
+        let conns = self.conns.with_node(node);
+        let ready = conns.filter(|(_, conn)| conn.role.is_some());
+        let mut purposes: Vec<Purpose> = ready.filter_map(|(_, conn)| conn.purpose).collect();
+        purposes.sort_unstable();
+        purposes.dedup();
+        purposes
+    }
+
     /// A ready connection to a node for a purpose.
     pub fn find(&self, node: NodeId, purpose: Purpose) -> Option<ConnId> {
         self.conns

@@ -10,6 +10,7 @@
 //! ```
 
 mod asking;
+mod explaining;
 mod gossiping;
 mod hosting;
 mod life;
@@ -464,6 +465,9 @@ impl Role for Member {
             }
             Request::Neighbors => Some(Reply::Neighbors(self.overlay.neighbors().collect())),
             Request::Pending => Some(Reply::Pending(self.pending())),
+            Request::Explain(node) => {
+                Some(Reply::Explained(Some(Box::new(self.explain(&node, now)))))
+            }
             Request::Allow(node) => Some(Reply::Done(self.answer(node, true, "", now))),
             Request::Deny(node, reason) => {
                 Some(Reply::Done(self.answer(node, false, &reason, now)))

@@ -36,6 +36,7 @@ use super::{
 use crate::config::{Options, SeedList};
 use crate::error::StartError;
 use crate::event::{Event, MemberInfo, Party};
+use crate::explanation::{Decided, Explanation};
 use crate::protocol::{Goodbye, Purpose, RoleKind};
 use life::Life;
 use links::Link;
@@ -247,6 +248,18 @@ impl Peer {
         Party::of(node, &self.roster, &self.electorate)
     }
 
+    /// Why a node is in, out or pending, from this peer's roster, connections and suspicions.
+    fn explain(&self, node: &NodeId, now: Now) -> Explanation {
+        let (roster, seeds) = (&self.roster, &self.electorate);
+        let decided = quorate_consensus::Explanation::of(node, roster, seeds, now.unix_ms);
+        let who = |node| self.party(node).into();
+        Explanation {
+            connections: self.connections.purposes(*node),
+            suspicion: self.suspicions.explain(node, who, now.instant),
+            ..Explanation::of(Decided::BySeeds(Box::new(decided)))
+        }
+    }
+
     fn seed_sessions(&self) -> Vec<ConnId> {
         self.connections
             .ready(Purpose::Register)
@@ -389,6 +402,10 @@ impl Role for Peer {
             }
             Request::Pending => {
                 self.out.push(Output::Reply(id, Reply::Pending(Vec::new())));
+            }
+            Request::Explain(node) => {
+                let reply = Reply::Explained(Some(Box::new(self.explain(&node, now))));
+                self.out.push(Output::Reply(id, reply));
             }
             Request::Leave => self.leave(now),
             Request::Electorate | Request::Seat(_) | Request::Unseat(_) | Request::Resign => {

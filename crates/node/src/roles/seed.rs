@@ -5,6 +5,7 @@ mod admitting;
 mod announcing;
 mod desk;
 mod electing;
+mod explaining;
 mod judging;
 mod messages;
 mod sessions;
@@ -15,14 +16,15 @@ use std::time::{Duration, Instant};
 
 use quorate_consensus::conclave::Step;
 use quorate_consensus::{
-    Certificate, Conclave, Council, Digest, NodeId, Now, Proof, Proposal, ProposalId, Scheme,
-    Signer, assembly, conclave, council,
+    Certificate, Conclave, Council, DeadReport, Digest, NodeId, Now, Proof, Proposal, ProposalId,
+    Scheme, Signer, assembly, conclave, council,
 };
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::connections::{Connections, Realm};
 use super::probing::{Outcome, ProbeId, Probes};
+use super::reputation::Reputation;
 use super::seats::Seats;
 use super::suspicion::{Surroundings, Suspicions};
 use super::testifying::Testifying;
@@ -80,6 +82,9 @@ pub struct Seed {
     held: BTreeMap<ProposalId, Instant>,
     /// Who was first admitted by each credential: no more than there were admissions.
     credentials: BTreeMap<Digest, NodeId>,
+    /// Reports that rest on doubted witnesses, until this seed has looked for itself.
+    looking: BTreeMap<ProbeId, DeadReport>,
+    reputation: Reputation,
     /// Candidates waiting for a vote to end.
     candidates: BTreeMap<NodeId, ConnId>,
     /// Members without a session, and when to look after them.
@@ -252,6 +257,8 @@ impl Seed {
             desk,
             held: BTreeMap::new(),
             credentials: restored.credentials.into_iter().collect(),
+            looking: BTreeMap::new(),
+            reputation: Reputation::default(),
             candidates: BTreeMap::new(),
             orphans,
             link_counts: BTreeMap::new(),
@@ -303,6 +310,8 @@ impl Seed {
             if let Some(probed) = self.probes.poll_done() {
                 if let Some(id) = self.judging.remove(&probed.probe) {
                     self.judge_probed(id, probed.outcome.clone(), now);
+                } else if let Some(report) = self.looking.remove(&probed.probe) {
+                    self.looked(report, &probed.outcome, now);
                 }
                 if probed.outcome == Outcome::Alive {
                     self.look_again(probed.target, now);
@@ -546,6 +555,9 @@ impl Role for Seed {
             Request::Neighbors => {
                 let links = self.connections.ready(Purpose::Link).map(|(_, node)| node);
                 Some(Reply::Neighbors(links.collect()))
+            }
+            Request::Explain(node) => {
+                Some(Reply::Explained(Some(Box::new(self.explain(&node, now)))))
             }
             Request::Pending => Some(Reply::Pending(self.desk.list())),
             Request::Allow(node) => Some(Reply::Done(self.operator_says(node, None, now))),

@@ -10,6 +10,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use quorate_consensus::explanation::Who;
 use quorate_consensus::{
     DeadReport, Electorate, Finding, Inquiry as Question, NodeId, Now, Proof, Roster, SILENT_MAX,
     Scheme, Signer, Standing, Testimony,
@@ -21,6 +22,7 @@ use super::connections::Connections;
 use super::probing::{Outcome, ProbeId, Probed, Probes};
 use super::{ConnId, DialId, Outbox, earlier};
 use crate::event::{Event, Party, Way};
+use crate::explanation::{self, Answer, Asked, until};
 use crate::protocol::{Goodbye, Message, Purpose};
 
 /// The first and the longest pause before a suspicion that came to nothing is taken up again.
@@ -140,6 +142,50 @@ impl Suspicions {
                 stage: Stage::Probing(probe),
             },
         );
+    }
+
+    /// What is being done about a node, if anything.
+    pub fn explain(
+        &self,
+        node: &NodeId,
+        who: impl Fn(NodeId) -> Who,
+        now: Instant,
+    ) -> Option<explanation::Suspicion> {
+        let case = self.cases.get(node)?;
+        let stage = match &case.stage {
+            Stage::Probing(_) => explanation::Stage::Probing,
+            Stage::Waiting(at) => explanation::Stage::Waiting {
+                again_in_ms: until(*at, now),
+            },
+            Stage::Inquiring {
+                inquiry, own_cause, ..
+            } => {
+                let asked = inquiry.answers().map(|(panelist, answer)| Asked {
+                    panelist: who(panelist),
+                    answer: match answer {
+                        gossip::Answer::Awaited => Answer::Awaited,
+                        gossip::Answer::Found(gossip::Finding::Alive) => {
+                            Answer::Found(Finding::Alive)
+                        }
+                        gossip::Answer::Found(gossip::Finding::Unreachable) => {
+                            Answer::Found(Finding::Unreachable)
+                        }
+                        gossip::Answer::Silent => Answer::Silent,
+                    },
+                });
+                explanation::Stage::Asking {
+                    own_cause: own_cause.clone(),
+                    asked: asked.collect(),
+                    next_in_ms: inquiry.poll_timeout().map(|at| until(at, now)),
+                    given_up_in_ms: inquiry.deadline().map(|at| until(at, now)),
+                }
+            }
+        };
+        Some(explanation::Suspicion {
+            cause: case.cause.clone(),
+            tries: case.tries,
+            stage,
+        })
     }
 
     /// A member has shown that it lives.

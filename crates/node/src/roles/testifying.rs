@@ -109,22 +109,28 @@ impl Testifying {
 }
 
 /// Whether enough of a suspect's panel says so. `is_present` tells whether this node has a connection to a member: only
-/// an absent one can have been silent.
+/// an absent one can have been silent. A witness that `is_doubted` is replaced as if it were silent.
 ///
 /// # Errors
-/// What is missing, for the reporter.
+/// What is missing, for the reporter. That a majority is missing without the doubted ones must not refuse a report: its
+/// reporter cannot know whom this node doubts, and did not ask those who would take their seats, so that an honest one
+/// could never mend it; and one that falls silent on a small panel would have its seat filled by a seed. So the seed that
+/// doubts fills the seat itself: it looks at the suspect before it takes the report up. It would have looked before its
+/// vote in any case, hence nobody's eviction is made impossible; and nobody's is made easier, as the same report without
+/// doubts must pass too.
 pub fn check_panel(
     report: &DeadReport,
     roster: &Roster,
     seeds: impl IntoIterator<Item = NodeId>,
     is_present: impl Fn(&NodeId) -> bool,
+    is_doubted: impl Fn(&NodeId) -> bool,
 ) -> Result<(), String> {
-    let silent: BTreeSet<NodeId> = report
-        .silent
-        .iter()
-        .filter(|node| !is_present(node))
-        .copied()
-        .collect();
+    let absent = report.silent.iter().filter(|node| !is_present(node));
+    let witnesses = report.testimonies.iter();
+    let doubted = witnesses
+        .map(|testimony| &testimony.witness)
+        .filter(|witness| is_doubted(witness));
+    let silent: BTreeSet<NodeId> = absent.chain(doubted).copied().collect();
     let members = roster.members().map(|record| record.node);
     let panel = Panel::new(&report.suspect, report.incarnation, members, seeds, &silent);
     let witnesses = report

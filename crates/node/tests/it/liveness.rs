@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use quorate_node::consensus::Standing;
+use quorate_node::explanation::Decided;
 use quorate_node::protocol::{Goodbye, Message, Purpose, RoleKind, RosterMessage};
 use quorate_node::{Event, Identity, NodeId, Options};
 
@@ -69,6 +71,20 @@ async fn a_killed_member_is_evicted_everywhere_and_returns_in_its_next_life() {
     net.until_dead(from, gone.id(), &survivors).await;
     net.assert_untouched("without the dead").await;
     assert_eq!(gone.node.members().await, [], "a stopped node knows nobody");
+    assert_eq!(gone.node.explain(gone.id()).await, None);
+    // Everybody can say why it is out: who signed, who found what.
+    for actor in net.actors() {
+        let explanation = actor.node.explain(gone.id()).await.unwrap();
+        let Decided::BySeeds(decided) = &explanation.decided else {
+            panic!("{explanation}");
+        };
+        let grounds = decided.grounds.as_ref().unwrap();
+        assert_eq!(grounds.standing, Standing::Evicted, "{explanation}");
+        assert!(grounds.signers.len() >= 2, "{explanation}");
+        let report = grounds.report.as_ref().unwrap();
+        assert!(report.testimonies.len() >= 2, "{explanation}");
+        assert_eq!(explanation.connections, []);
+    }
 
     let from = net.mark();
     net.add_peer(gone.identity.clone(), Options::default())

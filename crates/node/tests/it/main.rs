@@ -36,6 +36,8 @@ mod planted;
 #[cfg(test)]
 mod raw;
 #[cfg(test)]
+mod reporters;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod small_world;

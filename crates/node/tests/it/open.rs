@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quorate_node::explanation::Decided;
 use quorate_node::{Admission, Discovery, Event, Events, Node};
 use tokio::time::timeout;
 
@@ -54,7 +55,14 @@ async fn three_members_find_each_other_and_talk() {
     }
     for (member, _) in &members {
         assert_eq!(member.members().await.len(), 3);
+        let last = member.explain(members[2].0.id()).await.unwrap();
+        let Decided::ByMembers(decided) = &last.decided else {
+            panic!("{last}");
+        };
+        let by = &decided.decided.as_ref().unwrap().by;
+        assert_eq!(by.len(), 2, "{last}");
     }
+    assert_eq!(bootstrap.explain(members[0].0.id()).await, None);
     for (member, _) in members.into_iter().rev() {
         member.leave().await;
     }

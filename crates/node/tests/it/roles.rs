@@ -21,8 +21,8 @@ use quorate_node::protocol::{
     RosterMessage,
 };
 use quorate_node::roles::{
-    Bootstrap, ConnId, DialError, DialId, Frame, Member, Output, Peer, Request, RequestId, Role,
-    Seed, WriteId, roster_sync,
+    Bootstrap, ConnId, DialError, DialId, Frame, Member, Output, Peer, Reply, Request, RequestId,
+    Role, Seed, WriteId, roster_sync,
 };
 use quorate_node::store::{Restored, RestoredMember};
 use quorate_node::{Admission, Discovery, Event, Options, SeedLine, SeedList};
@@ -93,6 +93,7 @@ fn input() -> BoxedStrategy<Input> {
         4 => vec(any::<u8>(), 0..40).prop_map(|payload| Request::Broadcast(payload.into())),
         2 => Just(Request::Members),
         2 => Just(Request::Neighbors),
+        3 => node().prop_map(Request::Explain),
         1 => Just(Request::Leave),
     ];
     prop_oneof![
@@ -249,7 +250,15 @@ impl<R: Role> Driver<R> {
                         _ => {}
                     }
                 }
-                Output::Reply(..) => self.replies += 1,
+                Output::Reply(_, reply) => {
+                    self.replies += 1;
+                    if let Reply::Explained(explanation) = reply {
+                        // Whatever was said by whomever, each fact of it is a line.
+                        let text = explanation.map(|explanation| explanation.to_string());
+                        assert!(text.is_none_or(|text| !text.is_empty()
+                            && text.chars().all(|c| c == '\n' || !c.is_control())));
+                    }
+                }
                 Output::Exit => self.has_ended = true,
             }
         }

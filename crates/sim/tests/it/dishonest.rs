@@ -152,6 +152,24 @@ fn an_accuser_reports_the_living_and_nobody_goes() {
         (true, true, false),
     ];
     assert_eq!(kinds, expected.into());
+    // Every seed shows who it is, and nobody else; after the third false report it is not heard any more for a while.
+    let (mut shown, mut unheard) = (BTreeMap::new(), 0);
+    for (at, event) in &stage.told {
+        match event {
+            Event::FalseReport {
+                reporter, count, ..
+            } => {
+                assert_eq!(reporter.id, me);
+                shown.insert(*at, *count);
+            }
+            Event::DeadReportRefused { reason, .. } => {
+                unheard += usize::from(reason.contains("3 reports were refuted by this seed"));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(shown, BTreeMap::from([(0, 3), (1, 3), (2, 3)]));
+    assert!(unheard > 0);
     assert_untouched(&mut stage);
     assert_heard(&mut stage);
 }

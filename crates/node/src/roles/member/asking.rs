@@ -86,6 +86,12 @@ impl Asking {
         self.is_refused
     }
 
+    /// The record that members are asked about, and what they have said of it.
+    pub(super) fn request(&self) -> Option<(&Record, impl Iterator<Item = &Opinion>)> {
+        let record = self.record.as_deref()?;
+        Some((record, self.opinions.values()))
+    }
+
     /// What probes are answered with.
     pub(super) fn record_hash(&self) -> Option<Digest> {
         self.record.as_ref().map(|record| record.hash())

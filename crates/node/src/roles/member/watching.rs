@@ -27,9 +27,9 @@ const LATE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Watch {
     /// When it last gave a sign of life.
-    heard: Instant,
+    pub(super) heard: Instant,
     /// Since when its host refuses connections.
-    refused_since: Option<Instant>,
+    pub(super) refused_since: Option<Instant>,
     probe: Option<ProbeId>,
     next: Option<Instant>,
     /// There was a link, in this process's time.

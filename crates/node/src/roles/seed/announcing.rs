@@ -161,6 +161,9 @@ impl Seed {
                 self.tell_news(now);
             }
             Standing::Evicted | Standing::Left => {
+                if key.standing == Standing::Evicted {
+                    self.reputation.died(&node, key.incarnation);
+                }
                 self.tell_members(std::slice::from_ref(proof));
                 self.orphans.remove(&node);
                 self.link_counts.remove(&node);

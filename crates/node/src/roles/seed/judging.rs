@@ -1,7 +1,10 @@
-//! How a seed makes up its mind: it judges candidates (`admitting`), and probes suspects itself.
+//! How a seed makes up its mind: it judges candidates (`admitting`), probes suspects itself, and remembers whose reports its
+//! probes refuted.
 
+use quorate_consensus::explanation::Span;
 use quorate_consensus::{
-    Choice, DeadReport, Endorsement, NodeId, Now, Proposal, ProposalId, ProposeError,
+    Choice, DeadReport, Endorsement, NodeId, Now, Proposal, ProposalError, ProposalId,
+    ProposeError, ReportError,
 };
 
 use super::Seed;
@@ -9,6 +12,9 @@ use crate::event::{Event, Way};
 use crate::protocol::{Message, Purpose};
 use crate::roles::probing::Outcome;
 use crate::roles::testifying::check_panel;
+
+/// How many reports may wait for this seed's own look; more are refused.
+const LOOKING_MAX: usize = 64;
 
 impl Seed {
     /// Starts what will answer the council's question.
@@ -19,7 +25,7 @@ impl Seed {
                 return;
             }
             Proposal::Evict(report) => {
-                if let Err(why) = self.check_report(report) {
+                if let Err(why) = self.check_report(report, |_| false) {
                     self.council.handle_judgement(id, Choice::No, &why, now);
                     return;
                 }
@@ -62,6 +68,9 @@ impl Seed {
         let Some(proposal) = self.council.proposal(&id).cloned() else {
             return;
         };
+        if let (Proposal::Evict(report), Outcome::Alive) = (&*proposal, &outcome) {
+            self.note_refuted(report, now);
+        }
         let (choice, reason) = match (&*proposal, outcome) {
             (Proposal::Admit(record), Outcome::Alive) => {
                 self.judge_reachable(id, record, now);
@@ -78,6 +87,7 @@ impl Seed {
             // A seed that could not look has no say.
             (_, Outcome::NotKnown(why)) => {
                 let about = self.subject(&proposal);
+                self.council.handle_no_judgement(id, &why);
                 self.out.event(Event::Abstained { about, reason: why });
                 return;
             }
@@ -102,11 +112,92 @@ impl Seed {
             self.refuse_report_to(from, &report, why);
             return;
         }
-        if let Err(why) = self.check_report(&report) {
+        if let Some(held) = self.reputation.held(&from, now.instant)
+            && let Some(pause) = held.pause
+        {
+            let left = Span(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+            let why = format!(
+                "its last {} reports were refuted by this seed, which hears it again in {left}",
+                held.reports
+            );
             self.refuse_report(&report, why);
             return;
         }
-        self.report(report, now);
+        if let Err(why) = self.check_report(&report, |_| false) {
+            self.refuse_report(&report, why);
+            return;
+        }
+        let is_doubted = |node: &NodeId| self.reputation.is_doubted(node, now.instant);
+        if self.check_report(&report, is_doubted).is_err() {
+            self.look_first(report, now);
+        } else {
+            self.report(report, now);
+        }
+    }
+
+    /// A report has a majority of the panel only with witnesses whose word was refuted too often: this seed takes their
+    /// place, and takes the report up unless the suspect answers it. See [`check_panel`].
+    fn look_first(&mut self, report: DeadReport, now: Now) {
+        if let Err(error) = report.verify(&*self.scheme) {
+            self.note_forged(&report, now);
+            self.refuse_report(&report, error.to_string());
+            return;
+        }
+        let member = self.council.roster().member(&report.suspect);
+        let Some(endpoints) = member.map(|record| record.endpoints.clone()) else {
+            self.report(report, now);
+            return;
+        };
+        if self.looking.len() >= LOOKING_MAX {
+            self.refuse_report(&report, "too many reports; try again later".to_owned());
+            return;
+        }
+        let probe = self.probes.start(
+            report.suspect,
+            endpoints,
+            None,
+            &mut self.connections,
+            now,
+            &mut self.out,
+        );
+        self.looking.insert(probe, report);
+    }
+
+    /// The probe for [`look_first`](Self::look_first) ended.
+    pub(super) fn looked(&mut self, report: DeadReport, outcome: &Outcome, now: Now) {
+        if *outcome != Outcome::Alive {
+            self.report(report, now);
+            return;
+        }
+        self.note_refuted(&report, now);
+        let why = "it answered this seed's probe, and its panel has no majority without witnesses \
+                   whose last testimonies were refuted";
+        self.refuse_report(&report, why.to_owned());
+    }
+
+    /// This seed's own probe was answered by the suspect of a report, whose signatures were checked.
+    fn note_refuted(&mut self, report: &DeadReport, now: Now) {
+        let electorate = self.council.electorate();
+        let is_voter = |node: &NodeId| electorate.contains(node);
+        let count = self.reputation.refuted(report, is_voter, now.instant);
+        self.tell_false_report(report, count);
+    }
+
+    /// A report carries what nobody signed.
+    fn note_forged(&mut self, report: &DeadReport, now: Now) {
+        let count = self.reputation.forged(report, now.instant);
+        self.tell_false_report(report, count);
+    }
+
+    fn tell_false_report(&mut self, report: &DeadReport, count: Option<usize>) {
+        if let Some(count) = count {
+            let (reporter, suspect) = (self.party(report.reporter), self.party(report.suspect));
+            self.out.event(Event::FalseReport {
+                reporter,
+                suspect,
+                count,
+            });
+        }
     }
 
     /// Puts a report, a member's or this seed's own, to the vote.
@@ -115,19 +206,34 @@ impl Seed {
         let is_news = !self.council.is_open(&proposal.id());
         let suspect = self.subject(&proposal);
         match self.council.propose(proposal, now) {
-            Ok(_) if is_news => {
-                let proposer = self.party(self.me);
-                self.out.event(Event::DeadProposal { suspect, proposer });
+            Ok(_) => {
+                self.reputation.seconded(&report, now.instant);
+                if is_news {
+                    let proposer = self.party(self.me);
+                    self.out.event(Event::DeadProposal { suspect, proposer });
+                }
             }
-            Ok(_) => {}
             // Somebody else's report was faster: the reporter has, or gets, the certificate.
             Err(ProposeError::Settled(_)) => {}
-            Err(error) => self.refuse_report(&report, error.to_string()),
+            Err(error) => {
+                let is_forged = matches!(
+                    &error,
+                    ProposeError::Content(ProposalError::Report(ReportError::Signature { .. }))
+                );
+                if is_forged && report.reporter != self.me {
+                    self.note_forged(&report, now);
+                }
+                self.refuse_report(&report, error.to_string());
+            }
         }
     }
 
-    /// Tier one, recomputed: the right witnesses, and enough of them.
-    fn check_report(&self, report: &DeadReport) -> Result<(), String> {
+    /// Tier one, recomputed: the right witnesses, and enough of them, also without those who are doubted.
+    fn check_report(
+        &self,
+        report: &DeadReport,
+        is_doubted: impl Fn(&NodeId) -> bool,
+    ) -> Result<(), String> {
         let electorate = self.council.electorate();
         let is_present = |node: &NodeId| self.connections.find(*node, Purpose::Register).is_some();
         check_panel(
@@ -135,6 +241,7 @@ impl Seed {
             self.council.roster(),
             electorate.voters(),
             is_present,
+            is_doubted,
         )
     }
 
