@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 
 use quorate_consensus::council::{Config, Decision, Message, Output};
 use quorate_consensus::{
-    Choice, Council, Ed25519, Ed25519Key, Electorate, Motion, NetworkId, NodeId, Now, Proposal,
-    QuorumRule, Scheme, Signer, Unproven,
+    Certificate, Choice, Council, Ed25519, Ed25519Key, Electorate, Motion, NetworkId, NodeId, Now,
+    Proposal, QuorumRule, Scheme, Signer, Unproven,
 };
 
-use crate::command;
+use super::{Contestant, command, number_of};
 
-const NETWORK: NetworkId = NetworkId::new([7; 32]);
+pub(crate) const NETWORK: NetworkId = NetworkId::new([7; 32]);
 
-/// How much time passes between two decisions. Votes are remembered for two minutes, and so many of them are a limit.
-const APART: Duration = Duration::from_millis(5);
+/// How much time passes between two decisions. Votes are remembered for two minutes: at 50 decisions a second, which is more
+/// than electorates of people and machines decide, each voter remembers 6000 of them at least.
+const APART: Duration = Duration::from_millis(20);
 
 /// Some voters, and what is under way between them.
 pub(crate) struct Councils {
@@ -25,6 +26,8 @@ pub(crate) struct Councils {
     now: Now,
     decided: usize,
     count: u64,
+    /// The first voter's of the last decision.
+    pub(crate) certificate: Option<Box<Certificate>>,
 }
 
 impl Councils {
@@ -44,7 +47,7 @@ impl Councils {
         Self::new(signers.collect(), Arc::new(Ed25519))
     }
 
-    fn new(mut signers: Vec<Arc<dyn Signer>>, scheme: Arc<dyn Scheme>) -> Self {
+    pub(crate) fn new(mut signers: Vec<Arc<dyn Signer>>, scheme: Arc<dyn Scheme>) -> Self {
         signers.sort_by_key(|signer| signer.id());
         let ids = signers.iter().map(|signer| signer.id());
         let electorate = Electorate::of(NETWORK, QuorumRule::Majority, ids).unwrap();
@@ -63,11 +66,46 @@ impl Councils {
             },
             decided: 0,
             count: 0,
+            certificate: None,
         }
     }
 
-    /// One motion, until every voter knows that it is carried.
-    pub(crate) fn decide(&mut self) {
+    fn drain(&mut self, place: usize) {
+        let me = self.voters[place].0;
+        while let Some(output) = self.voters[place].1.poll_output() {
+            match output {
+                Output::Send { to, message } => {
+                    let to = self.voters.iter().position(|(id, _)| *id == to);
+                    self.wire.push_back((me, to.unwrap(), message));
+                }
+                Output::Judge { id, .. } => {
+                    let now = self.now;
+                    self.voters[place]
+                        .1
+                        .handle_judgement(id, Choice::Yes, "", now);
+                }
+                Output::Persist { id, .. } => self.voters[place].1.handle_persisted(id),
+                Output::Decided { proposal, decision } => {
+                    let Proposal::Motion(motion) = &*proposal else {
+                        unreachable!("a motion is decided, not to {proposal}");
+                    };
+                    assert_eq!(number_of(&motion.body), self.count);
+                    let Decision::Carried(certificate) = decision else {
+                        unreachable!("all say yes, but it ended so: {decision:?}");
+                    };
+                    self.decided += 1;
+                    if place == 0 {
+                        self.certificate = Some(certificate);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Contestant for Councils {
+    fn decide(&mut self) {
         self.now = self.now.after(APART);
         let now = self.now;
         let motion = Motion::sign(
@@ -78,7 +116,6 @@ impl Councils {
             self.count,
             now.unix_ms,
         );
-        self.count += 1;
         self.decided = 0;
         for place in 0..self.voters.len() {
             let council = &mut self.voters[place].1;
@@ -87,10 +124,8 @@ impl Councils {
                 self.drain(place);
             }
         }
-        self.voters[0]
-            .1
-            .propose(Proposal::Motion(motion), now)
-            .unwrap();
+        let proposer = &mut self.voters[0].1;
+        proposer.propose(Proposal::Motion(motion), now).unwrap();
         self.drain(0);
         while let Some((from, to, message)) = self.wire.pop_front() {
             let council = &mut self.voters[to].1;
@@ -105,29 +140,6 @@ impl Councils {
             self.drain(to);
         }
         assert_eq!(self.decided, self.voters.len(), "who has decided");
-    }
-
-    fn drain(&mut self, place: usize) {
-        let me = self.voters[place].0;
-        while let Some(output) = self.voters[place].1.poll_output() {
-            match output {
-                Output::Send { to, message } => {
-                    let to = self.voters.binary_search_by_key(&to, |(id, _)| *id);
-                    self.wire.push_back((me, to.unwrap(), message));
-                }
-                Output::Judge { id, .. } => {
-                    let now = self.now;
-                    self.voters[place]
-                        .1
-                        .handle_judgement(id, Choice::Yes, "", now);
-                }
-                Output::Persist { id, .. } => self.voters[place].1.handle_persisted(id),
-                Output::Decided { decision, .. } => {
-                    assert!(matches!(decision, Decision::Carried(_)), "{decision:?}");
-                    self.decided += 1;
-                }
-                _ => {}
-            }
-        }
+        self.count += 1;
     }
 }
