@@ -131,7 +131,6 @@ impl Contestant for Councils {
             let council = &mut self.voters[to].1;
             match message {
                 Message::Proposal(proposal) => {
-                    let proposal = Arc::unwrap_or_clone(proposal);
                     council.handle_proposal(from, proposal, now).unwrap();
                 }
                 Message::Vote(vote) => council.handle_vote(vote).unwrap(),

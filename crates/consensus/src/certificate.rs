@@ -179,9 +179,10 @@ impl Certificate {
         {
             return Err(CertificateError::NotAVoter(*first));
         }
-        self.proposal.verify(scheme)?;
+        let content = self.proposal.content();
+        self.proposal.verify_as(&content, scheme)?;
         let of = (network, self.epoch, self.electorate);
-        let statement = vote::statement(of, &self.id(), Choice::Yes);
+        let statement = vote::statement(of, &self.proposal.id_of(&content), Choice::Yes);
         let is_forged = |(voter, signature): &(&NodeId, &Signature)| {
             // With enough known voters, the others do not matter.
             (is_known(voter) || got < quorum) && !scheme.verify(voter, &statement, signature)

@@ -47,13 +47,13 @@ pub use output::{Decision, Durable, Message, Output, PersistId};
 use crate::certificate::CertificateError;
 use crate::electorate::{Electorate, ElectorateError};
 use crate::id::{NodeId, ProposalId};
-use crate::proposal::Proposal;
+use crate::proposal::{Named, Proposal};
 use crate::roster::{Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof};
 use crate::scheme::{Scheme, Signer};
 use crate::time::Now;
-use crate::vote::{Choice, VerifiedVote, Vote, VoteError};
+use crate::vote::{self, Choice, VerifiedVote, Vote, VoteError};
 use matter::{Matter, Own};
-use remembered::{Casting, Remembered};
+use remembered::{Casting, Memory};
 
 /// One voter of a fixed electorate. See the [module](self) for the contract.
 #[derive(Debug)]
@@ -64,9 +64,10 @@ pub struct Council {
     config: Config,
     rng: ChaCha8Rng,
     roster: Roster,
-    matters: BTreeMap<ProposalId, Matter>,
+    /// Boxed, as a map's nodes have room for eleven.
+    matters: BTreeMap<ProposalId, Box<Matter>>,
     /// Own votes and ends, kept past their matters so that a proposal that comes again meets the same vote.
-    remembered: BTreeMap<ProposalId, Remembered>,
+    remembered: Memory,
     /// Votes that overtook their proposal.
     early: VecDeque<VerifiedVote>,
     committing: BTreeMap<PersistId, VerifiedProof>,
@@ -101,7 +102,7 @@ impl Council {
             rng: ChaCha8Rng::seed_from_u64(seed),
             roster: Roster::new(),
             matters: BTreeMap::new(),
-            remembered: BTreeMap::new(),
+            remembered: Memory::new(seed),
             early: VecDeque::new(),
             committing: BTreeMap::new(),
             voting: BTreeMap::new(),
@@ -114,7 +115,7 @@ impl Council {
     /// Puts back a vote that was persisted before a restart.
     pub fn restore_vote(&mut self, opened_ms: u64, vote: Vote) {
         let id = vote.proposal;
-        self.remember(id, opened_ms).vote = Some(vote);
+        self.remembered.entry(id, opened_ms).vote = Some(Arc::new(vote));
     }
 
     /// Puts back a proof that was persisted before a restart. Seats whose voters had been met must be bound again
@@ -181,12 +182,17 @@ impl Council {
     /// # Errors
     /// Why it is not put to the vote; nothing changes then. [`ProposeError::Settled`] carries the proof of the standing
     /// that stands against it.
-    pub fn propose(&mut self, proposal: Proposal, now: Now) -> Result<ProposalId, ProposeError> {
-        let id = proposal.id();
+    pub fn propose(
+        &mut self,
+        proposal: impl Into<Arc<Proposal>>,
+        now: Now,
+    ) -> Result<ProposalId, ProposeError> {
+        let named = Named::new(proposal.into());
+        let id = named.id;
         if self.matters.contains_key(&id) {
             return Ok(id);
         }
-        self.open(id, Arc::new(proposal), now)?;
+        self.open(named, now)?;
         self.send_to_all(&id, now.instant);
         Ok(id)
     }
@@ -199,15 +205,16 @@ impl Council {
     pub fn handle_proposal(
         &mut self,
         from: NodeId,
-        proposal: Proposal,
+        proposal: impl Into<Arc<Proposal>>,
         now: Now,
     ) -> Result<(), ProposeError> {
-        let id = proposal.id();
+        let named = Named::new(proposal.into());
+        let id = named.id;
         if !self.matters.contains_key(&id) {
             let opened = if self.has_ended(&id) {
-                self.check_standing(&proposal)
+                self.check_standing(&named.proposal)
             } else {
-                self.open(id, Arc::new(proposal), now)
+                self.open(named, now)
             };
             match opened {
                 Err(ProposeError::Settled(proof)) => {
@@ -217,8 +224,7 @@ impl Council {
                 opened => opened?,
             }
         }
-        let remembered = self.remembered.get(&id);
-        if let Some(vote) = remembered.and_then(|remembered| remembered.vote.clone()) {
+        if let Some(vote) = self.said(&id) {
             self.send(from, Message::Vote(vote));
         }
         Ok(())
@@ -229,13 +235,15 @@ impl Council {
     /// # Errors
     /// When it does not verify, or contradicts the voter's first vote (which is also output as
     /// [`Output::Equivocated`]).
-    pub fn handle_vote(&mut self, vote: Vote) -> Result<(), VoteError> {
-        if let Some(matter) = self.matters.get_mut(&vote.proposal) {
-            let statement = matter.statement(&vote, &self.electorate);
+    pub fn handle_vote(&mut self, vote: impl Into<Arc<Vote>>) -> Result<(), VoteError> {
+        let vote: Arc<Vote> = vote.into();
+        if let Some(matter) = self.matters.get(&vote.proposal) {
+            let statement = matter.statement(vote.choice, &self.electorate);
             let vote = vote.verify_as(&self.electorate, &*self.scheme, &statement)?;
             return self.count(vote);
         }
-        let vote = vote.verify(&self.electorate, &*self.scheme)?;
+        let statement = vote::statement_of(&self.electorate, &vote.proposal, vote.choice);
+        let vote = vote.verify_as(&self.electorate, &*self.scheme, &statement)?;
         if self.has_ended(&vote.vote().proposal) || self.early.contains(&vote) {
             return Ok(());
         }
@@ -280,7 +288,9 @@ impl Council {
             return;
         }
         matter.own = Own::Persisting;
-        let vote = Vote::cast(&*self.signer, &self.electorate, id, choice, reason);
+        let statement = matter.statement(choice, &self.electorate);
+        let vote = Vote::cast_as(&*self.signer, id, choice, reason, &statement);
+        let vote = Arc::new(vote);
         let casting = Casting {
             opened_ms,
             vote: vote.clone(),
@@ -322,14 +332,10 @@ impl Council {
 
     /// The link to a voter came up: it is sent what it may lack.
     pub fn handle_voter_up(&mut self, voter: NodeId) {
-        let lacking: Vec<ProposalId> = self
-            .matters
-            .iter()
-            .filter(|(_, matter)| matter.tally.vote_of(&voter).is_none())
-            .map(|(id, _)| *id)
-            .collect();
-        for id in lacking {
-            self.send_matter(&id, voter);
+        for matter in self.matters.values() {
+            if matter.tally.vote_of(&voter).is_none() {
+                matter.send(voter, &mut self.outputs);
+            }
         }
     }
 
@@ -350,7 +356,7 @@ impl Council {
                 self.send_to_all(&id, now.instant);
             }
         }
-        self.forget(now);
+        self.remembered.forget(now);
     }
 
     /// What to do next.
@@ -377,40 +383,18 @@ impl Council {
         self.outputs.push_back(Output::Send { to, message });
     }
 
-    fn others(&self) -> Vec<NodeId> {
-        let me = self.signer.id();
-        self.electorate
-            .voters()
-            .filter(|voter| *voter != me)
-            .collect()
-    }
-
     /// The proposal to every voter not heard on it, and when to do so again.
     fn send_to_all(&mut self, id: &ProposalId, now: Instant) {
-        for voter in self.others() {
-            let silent = |matter: &Matter| matter.tally.vote_of(&voter).is_none();
-            if self.matters.get(id).is_some_and(silent) {
-                self.send_matter(id, voter);
-            }
-        }
-        if let Some(matter) = self.matters.get_mut(id) {
-            matter.back_off(&self.config, &mut self.rng, now);
-        }
-    }
-
-    fn send_matter(&mut self, id: &ProposalId, voter: NodeId) {
-        let Some(matter) = self.matters.get(id) else {
+        let me = self.signer.id();
+        let Some(matter) = self.matters.get_mut(id) else {
             return;
         };
-        let proposal = matter.proposal.clone();
-        let vote = match &matter.own {
-            Own::Cast(vote) => Some(vote.clone()),
-            _ => None,
-        };
-        self.send(voter, Message::Proposal(proposal));
-        if let Some(vote) = vote {
-            self.send(voter, Message::Vote(vote));
+        for voter in self.electorate.voters().filter(|voter| *voter != me) {
+            if matter.tally.vote_of(&voter).is_none() {
+                matter.send(voter, &mut self.outputs);
+            }
         }
+        matter.back_off(&self.config, &mut self.rng, now);
     }
 }
 

@@ -3,6 +3,7 @@
 //! All are plain bytes. They print as hexadecimal, and serialise as hexadecimal in formats made for people
 //! (JSON) and as raw bytes elsewhere.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::de::{self, Visitor};
@@ -67,8 +68,25 @@ impl<const N: usize> Visitor<'_> for BytesVisitor<N> {
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name([u8; $len]);
+
+        impl Ord for $name {
+            /// As bytes. The first eight nearly always tell, and are compared as one number.
+            fn cmp(&self, other: &Self) -> Ordering {
+                let [a, b, c, d, e, f, g, h, ..] = self.0;
+                let first = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+                let [a, b, c, d, e, f, g, h, ..] = other.0;
+                let others = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+                first.cmp(&others).then_with(|| self.0.cmp(&other.0))
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl $name {
             /// The name with these bytes.

@@ -1,6 +1,7 @@
 //! What is decided: a proposal, named by the digest of everything it says.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -97,11 +98,11 @@ impl Motion {
             .finish()
     }
 
-    fn verify(&self, scheme: &dyn Scheme) -> Result<(), ProposalError> {
+    fn verify_as(&self, hash: &Digest, scheme: &dyn Scheme) -> Result<(), ProposalError> {
         let len = self.topic.len().saturating_add(self.body.len());
         if len > MOTION_LEN_MAX {
             Err(ProposalError::MotionTooLong(len))
-        } else if scheme.verify(&self.proposer, &self.hash(), &self.signature) {
+        } else if scheme.verify(&self.proposer, hash, &self.signature) {
             Ok(())
         } else {
             Err(ProposalError::MotionSignature(self.proposer))
@@ -112,10 +113,23 @@ impl Motion {
 impl Proposal {
     /// What votes name it by.
     pub fn id(&self) -> ProposalId {
-        let (kind, content) = match self {
-            Self::Admit(record) => ("admit", record.hash()),
-            Self::Evict(report) => ("evict", report.hash()),
-            Self::Motion(motion) => ("motion", motion.hash()),
+        self.id_of(&self.content())
+    }
+
+    /// The digest of what is in it, which its own signature is over.
+    pub(crate) fn content(&self) -> Digest {
+        match self {
+            Self::Admit(record) => record.hash(),
+            Self::Evict(report) => report.hash(),
+            Self::Motion(motion) => motion.hash(),
+        }
+    }
+
+    pub(crate) fn id_of(&self, content: &Digest) -> ProposalId {
+        let kind = match self {
+            Self::Admit(_) => "admit",
+            Self::Evict(_) => "evict",
+            Self::Motion(_) => "motion",
         };
         let digest = Transcript::new("quorate/proposal/1")
             .bytes(kind.as_bytes())
@@ -156,11 +170,44 @@ impl Proposal {
     /// # Errors
     /// What is wrong with it.
     pub fn verify(&self, scheme: &dyn Scheme) -> Result<(), ProposalError> {
+        self.verify_as(&self.content(), scheme)
+    }
+
+    /// As [`verify`](Self::verify), given its [`content`](Self::content).
+    pub(crate) fn verify_as(
+        &self,
+        content: &Digest,
+        scheme: &dyn Scheme,
+    ) -> Result<(), ProposalError> {
         match self {
-            Self::Admit(record) => Ok(record.verify(scheme)?),
-            Self::Evict(report) => Ok(report.verify(scheme)?),
-            Self::Motion(motion) => motion.verify(scheme),
+            Self::Admit(record) => Ok(record.verify_as(content, scheme)?),
+            Self::Evict(report) => Ok(report.verify_as(content, scheme)?),
+            Self::Motion(motion) => motion.verify_as(content, scheme),
         }
+    }
+}
+
+/// A proposal with its name, so that it is hashed once.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) proposal: Arc<Proposal>,
+    pub(crate) id: ProposalId,
+    content: Digest,
+}
+
+impl Named {
+    pub(crate) fn new(proposal: Arc<Proposal>) -> Self {
+        let content = proposal.content();
+        Self {
+            id: proposal.id_of(&content),
+            proposal,
+            content,
+        }
+    }
+
+    /// As [`Proposal::verify`].
+    pub(crate) fn verify(&self, scheme: &dyn Scheme) -> Result<(), ProposalError> {
+        self.proposal.verify_as(&self.content, scheme)
     }
 }
 
