@@ -16,7 +16,7 @@ pub(crate) const NETWORK: NetworkId = NetworkId::new([7; 32]);
 
 /// How much time passes between two decisions. Votes are remembered for two minutes: at 50 decisions a second, which is more
 /// than electorates of people and machines decide, each voter remembers 6000 of them at least.
-const APART: Duration = Duration::from_millis(20);
+const APART: Duration = Duration::from_millis(100);
 
 /// Some voters, and what is under way between them.
 pub(crate) struct Councils {

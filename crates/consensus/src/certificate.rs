@@ -1,6 +1,7 @@
 //! A carried proposal with its proof: the signatures of a quorum.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,7 @@ use crate::vote::{self, Choice};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Certificate {
     /// What was decided.
-    pub proposal: Proposal,
+    pub proposal: Arc<Proposal>,
     /// In which epoch.
     pub epoch: u64,
     /// By which electorate ([`Electorate::id`]).
@@ -108,7 +109,7 @@ fn names(nodes: &[NodeId]) -> String {
 
 impl Certificate {
     pub(crate) fn assemble(
-        proposal: Proposal,
+        proposal: Arc<Proposal>,
         electorate: &Electorate,
         votes: impl IntoIterator<Item = (NodeId, Signature)>,
     ) -> Self {

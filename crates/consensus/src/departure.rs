@@ -22,7 +22,7 @@ pub struct Departure {
 impl Departure {
     /// Signs the signer's own departure; `None` when `admission` is not of the signer.
     pub fn sign(signer: &dyn Signer, admission: Certificate) -> Option<Self> {
-        let Proposal::Admit(record) = &admission.proposal else {
+        let Proposal::Admit(record) = &*admission.proposal else {
             return None;
         };
         if record.node != signer.id() {
@@ -37,7 +37,7 @@ impl Departure {
 
     /// Whether the member signed; the admission is checked on its own.
     pub(crate) fn is_signed(&self, scheme: &dyn Scheme) -> bool {
-        let Proposal::Admit(record) = &self.admission.proposal else {
+        let Proposal::Admit(record) = &*self.admission.proposal else {
             return false;
         };
         scheme.verify(&record.node, &statement(record), &self.signature)

@@ -78,7 +78,14 @@ macro_rules! name {
                 let first = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
                 let [a, b, c, d, e, f, g, h, ..] = other.0;
                 let others = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-                first.cmp(&others).then_with(|| self.0.cmp(&other.0))
+                first.cmp(&others).then_with(|| {
+                    // What is looked for is found more often than missed in the rest.
+                    if self.0 == other.0 {
+                        Ordering::Equal
+                    } else {
+                        self.0.cmp(&other.0)
+                    }
+                })
             }
         }
 

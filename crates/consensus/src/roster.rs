@@ -107,15 +107,15 @@ impl Proof {
             (record.node, key)
         };
         match self {
-            Self::Admission(certificate) => match &certificate.proposal {
+            Self::Admission(certificate) => match &*certificate.proposal {
                 Proposal::Admit(record) => Some(of_record(record, Standing::Admitted)),
                 _ => None,
             },
-            Self::Departure(departure) => match &departure.admission.proposal {
+            Self::Departure(departure) => match &*departure.admission.proposal {
                 Proposal::Admit(record) => Some(of_record(record, Standing::Left)),
                 _ => None,
             },
-            Self::Eviction(certificate) => match &certificate.proposal {
+            Self::Eviction(certificate) => match &*certificate.proposal {
                 Proposal::Evict(report) => Some((
                     report.suspect,
                     StandingKey {
@@ -140,7 +140,7 @@ impl Proof {
 
     /// The proof of what a certificate decides; `None` for a motion, which concerns no standing.
     pub fn of(certificate: Certificate) -> Option<Self> {
-        match certificate.proposal {
+        match *certificate.proposal {
             Proposal::Admit(_) => Some(Self::Admission(certificate)),
             Proposal::Evict(_) => Some(Self::Eviction(certificate)),
             Proposal::Motion(_) => None,
@@ -195,8 +195,8 @@ impl Proof {
     }
 
     /// The record that an admission or a departure is about.
-    pub const fn record(&self) -> Option<&Record> {
-        match &self.certificate().proposal {
+    pub fn record(&self) -> Option<&Record> {
+        match &*self.certificate().proposal {
             Proposal::Admit(record) => Some(record),
             _ => None,
         }

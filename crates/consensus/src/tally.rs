@@ -49,6 +49,14 @@ impl Tally {
         }
     }
 
+    /// An empty count, with room for as many votes.
+    pub(crate) fn with_room(proposal: ProposalId, votes: usize) -> Self {
+        Self {
+            proposal,
+            votes: Vec::with_capacity(votes),
+        }
+    }
+
     /// What is voted on.
     pub(crate) const fn proposal(&self) -> &ProposalId {
         &self.proposal
@@ -111,13 +119,13 @@ impl Tally {
     pub fn certificate(&self, proposal: &Proposal, electorate: &Electorate) -> Option<Certificate> {
         let carried =
             self.outcome(electorate) == Outcome::Carried && proposal.id() == self.proposal;
-        carried.then(|| self.certificate_of(proposal, electorate))
+        carried.then(|| self.certificate_of(&Arc::new(proposal.clone()), electorate))
     }
 
     /// The certificate of what is known to be carried, and to be the proposal counted.
     pub(crate) fn certificate_of(
         &self,
-        proposal: &Proposal,
+        proposal: &Arc<Proposal>,
         electorate: &Electorate,
     ) -> Certificate {
         let yes = self.votes.iter().filter(|vote| vote.choice == Choice::Yes);

@@ -56,15 +56,14 @@ impl Council {
                 return Err(error);
             }
         }
-        let proposal = matter.proposal.clone();
         let choice = vote.vote().choice;
         self.outputs.push_back(Output::Counted {
-            proposal: proposal.clone(),
+            proposal: matter.proposal.clone(),
             vote: vote.into_vote(),
         });
         // Later yes votes widen the certificate of a standing for readers who know other voters; a motion's is told once,
         // and later noes change nothing.
-        let is_motion = matches!(*proposal, Proposal::Motion(_));
+        let is_motion = matches!(*matter.proposal, Proposal::Motion(_));
         let adds = !matter.carried || (choice == Choice::Yes && !is_motion);
         if adds || !matter.announced {
             // A proof from elsewhere may have carried it before this tally does.
@@ -72,8 +71,9 @@ impl Council {
                 Outcome::Carried => {
                     matter.carried = true;
                     if adds {
-                        let certificate = matter.tally.certificate_of(&proposal, &self.electorate);
-                        self.carried(id, proposal, certificate);
+                        let proposal = &matter.proposal;
+                        let certificate = matter.tally.certificate_of(proposal, &self.electorate);
+                        self.carried(id, certificate);
                     }
                 }
                 Outcome::Defeated if !matter.announced => {
@@ -83,6 +83,7 @@ impl Council {
                         .filter(|vote| vote.choice == Choice::No)
                         .map(|vote| (vote.voter, vote.reason.clone()))
                         .collect();
+                    let proposal = matter.proposal.clone();
                     self.end(&id);
                     self.decided(proposal, Decision::Defeated(reasons));
                 }
@@ -94,8 +95,8 @@ impl Council {
     }
 
     /// What follows from a quorum of yes, or from one more.
-    fn carried(&mut self, id: ProposalId, proposal: Arc<Proposal>, certificate: Certificate) {
-        if !matches!(*proposal, Proposal::Motion(_)) {
+    fn carried(&mut self, id: ProposalId, certificate: Certificate) {
+        if !matches!(*certificate.proposal, Proposal::Motion(_)) {
             let proof = Proof::of(certificate).map(Arc::new);
             if let Some(proof) = proof.and_then(VerifiedProof::own) {
                 self.persist_proof(proof);
@@ -105,6 +106,7 @@ impl Council {
         if let Some(matter) = self.matters.get_mut(&id) {
             matter.announced = true;
         }
+        let proposal = certificate.proposal.clone();
         self.decided(proposal, Decision::Carried(Box::new(certificate)));
     }
 
@@ -160,7 +162,7 @@ impl Council {
                 self.outputs.push_back(Output::Committed {
                     node,
                     proof: proof.clone(),
-                    previous,
+                    previous: previous.map(Box::new),
                 });
                 self.settle(node, key, &proof);
             }

@@ -52,7 +52,7 @@ impl Matter {
     ) -> Self {
         Self {
             proposal,
-            tally: Tally::new(id),
+            tally: Tally::with_room(id, electorate.seats().len()),
             own: Own::Judging,
             carried: false,
             announced: false,

@@ -105,7 +105,7 @@ pub enum Output {
         /// What proves it.
         proof: Arc<Proof>,
         /// What it was before.
-        previous: Option<Entry>,
+        previous: Option<Box<Entry>>,
     },
     /// A known standing's proof carries more signatures now.
     Widened {
