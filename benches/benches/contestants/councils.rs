@@ -14,15 +14,17 @@ use super::{Contestant, command, number_of};
 
 pub(crate) const NETWORK: NetworkId = NetworkId::new([7; 32]);
 
-/// How much time passes between two decisions. Votes are remembered for two minutes: at 50 decisions a second, which is more
-/// than electorates of people and machines decide, each voter remembers 6000 of them at least.
-const APART: Duration = Duration::from_millis(100);
+/// How much time passes between two decisions. Votes are remembered for two minutes, and so are theirs.
+const APART: Duration = Duration::from_secs(1);
 
 /// Some voters, and what is under way between them.
 pub(crate) struct Councils {
     voters: Vec<(NodeId, Council)>,
+    /// Where a voter is, by the byte in which all names differ, as a transport knows its connections.
+    places: [usize; 256],
+    differing: usize,
     signer: Arc<dyn Signer>,
-    wire: VecDeque<(NodeId, usize, Message)>,
+    wire: VecDeque<(usize, usize, Message)>,
     now: Now,
     decided: usize,
     count: u64,
@@ -56,7 +58,21 @@ impl Councils {
             let council = Council::new(signer.clone(), scheme, electorate, Config::default(), 1);
             (signer.id(), council.unwrap())
         };
+        let mut places = [0; 256];
+        let is_differing = |byte: &usize| {
+            let mut seen = [false; 256];
+            signers.iter().all(|signer| {
+                let was_seen = &mut seen[usize::from(signer.id().as_bytes()[*byte])];
+                !std::mem::replace(was_seen, true)
+            })
+        };
+        let differing = (0..32).find(is_differing).unwrap();
+        for (place, signer) in signers.iter().enumerate() {
+            places[usize::from(signer.id().as_bytes()[differing])] = place;
+        }
         Self {
+            places,
+            differing,
             voters: signers.iter().map(council).collect(),
             signer: signers[0].clone(),
             wire: VecDeque::new(),
@@ -71,12 +87,11 @@ impl Councils {
     }
 
     fn drain(&mut self, place: usize) {
-        let me = self.voters[place].0;
         while let Some(output) = self.voters[place].1.poll_output() {
             match output {
                 Output::Send { to, message } => {
-                    let to = self.voters.iter().position(|(id, _)| *id == to);
-                    self.wire.push_back((me, to.unwrap(), message));
+                    let to = self.places[usize::from(to.as_bytes()[self.differing])];
+                    self.wire.push_back((place, to, message));
                 }
                 Output::Judge { id, .. } => {
                     let now = self.now;
@@ -128,6 +143,7 @@ impl Contestant for Councils {
         proposer.propose(Proposal::Motion(motion), now).unwrap();
         self.drain(0);
         while let Some((from, to, message)) = self.wire.pop_front() {
+            let from = self.voters[from].0;
             let council = &mut self.voters[to].1;
             match message {
                 Message::Proposal(proposal) => {

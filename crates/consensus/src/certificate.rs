@@ -1,6 +1,5 @@
 //! A carried proposal with its proof: the signatures of a quorum.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use crate::electorate::Electorate;
 use crate::id::{Digest, NetworkId, NodeId, ProposalId, Signature};
 use crate::proposal::{Proposal, ProposalError};
 use crate::scheme::Scheme;
+use crate::small_map::SmallMap;
 use crate::vote::{self, Choice};
 
 /// A decision that anyone who knows the electorate can check, offline. Means nothing until
@@ -22,7 +22,7 @@ pub struct Certificate {
     /// By which electorate ([`Electorate::id`]).
     pub electorate: Digest,
     /// The yes votes' signatures, by voter. A quorum of them, perhaps more.
-    pub votes: BTreeMap<NodeId, Signature>,
+    pub votes: SmallMap<NodeId, Signature>,
 }
 
 /// Why a certificate proves nothing, or not yet.
@@ -183,7 +183,8 @@ impl Certificate {
         let content = self.proposal.content();
         self.proposal.verify_as(&content, scheme)?;
         let of = (network, self.epoch, self.electorate);
-        let statement = vote::statement(of, &self.proposal.id_of(&content), Choice::Yes);
+        let id = self.proposal.id_of(&content);
+        let statement = vote::statement_after(&mut vote::begin(of), &id, Choice::Yes);
         let is_forged = |(voter, signature): &(&NodeId, &Signature)| {
             // With enough known voters, the others do not matter.
             (is_known(voter) || got < quorum) && !scheme.verify(voter, &statement, signature)

@@ -25,6 +25,7 @@
 //!
 //! Left out: who is asked to judge (a probe, a policy, a person) is the caller's.
 
+mod ahead;
 mod config;
 mod deciding;
 mod error;
@@ -50,8 +51,10 @@ use crate::id::{NodeId, ProposalId};
 use crate::proposal::{Named, Proposal};
 use crate::roster::{Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof};
 use crate::scheme::{Scheme, Signer};
+use crate::small_map::SmallMap;
 use crate::time::Now;
 use crate::vote::{self, Choice, VerifiedVote, Vote, VoteError};
+use ahead::Ahead;
 use matter::{Matter, Own};
 use remembered::{Casting, Memory};
 
@@ -61,17 +64,20 @@ pub struct Council {
     signer: Arc<dyn Signer>,
     scheme: Arc<dyn Scheme>,
     electorate: Electorate,
+    /// The voters met so far but this one.
+    others: Vec<NodeId>,
+    ahead: Ahead,
     config: Config,
     rng: ChaCha8Rng,
     roster: Roster,
-    /// Boxed, as a map's nodes have room for eleven.
-    matters: BTreeMap<ProposalId, Box<Matter>>,
+    /// Boxed, as others come and go before them.
+    matters: SmallMap<ProposalId, Box<Matter>>,
     /// Own votes and ends, kept past their matters so that a proposal that comes again meets the same vote.
     remembered: Memory,
     /// Votes that overtook their proposal.
     early: VecDeque<VerifiedVote>,
     committing: BTreeMap<PersistId, VerifiedProof>,
-    voting: BTreeMap<PersistId, Casting>,
+    voting: SmallMap<PersistId, Casting>,
     abstain_until: Option<Instant>,
     next_persist: u64,
     outputs: VecDeque<Output>,
@@ -95,17 +101,19 @@ impl Council {
             return Err(ConfigError::NotAVoter(signer.id()));
         }
         Ok(Self {
+            others: others(&electorate, signer.id()),
             signer,
             scheme,
+            ahead: Ahead::of(&electorate),
             electorate,
             config,
             rng: ChaCha8Rng::seed_from_u64(seed),
             roster: Roster::new(),
-            matters: BTreeMap::new(),
+            matters: SmallMap::new(),
             remembered: Memory::new(seed),
             early: VecDeque::new(),
             committing: BTreeMap::new(),
-            voting: BTreeMap::new(),
+            voting: SmallMap::new(),
             abstain_until: None,
             next_persist: 0,
             outputs: VecDeque::new(),
@@ -173,7 +181,9 @@ impl Council {
     /// # Errors
     /// As [`Electorate::bind`].
     pub fn bind(&mut self, seat: usize, voter: NodeId) -> Result<bool, ElectorateError> {
-        self.electorate.bind(seat, voter)
+        let is_news = self.electorate.bind(seat, voter)?;
+        self.others = others(&self.electorate, self.signer.id());
+        Ok(is_news)
     }
 
     /// Brings a proposal: a candidate's record, a report of a death, a motion. The same proposal brought twice, here or
@@ -187,7 +197,9 @@ impl Council {
         proposal: impl Into<Arc<Proposal>>,
         now: Now,
     ) -> Result<ProposalId, ProposeError> {
-        let named = Named::new(proposal.into());
+        let proposal = proposal.into();
+        let content = self.ahead.content(&proposal);
+        let named = Named::new(proposal, content);
         let id = named.id;
         if self.matters.contains_key(&id) {
             return Ok(id);
@@ -208,13 +220,16 @@ impl Council {
         proposal: impl Into<Arc<Proposal>>,
         now: Now,
     ) -> Result<(), ProposeError> {
-        let named = Named::new(proposal.into());
+        let proposal = proposal.into();
+        let content = self.ahead.content(&proposal);
+        let named = Named::new(proposal, content);
         let id = named.id;
+        let remembered = self.remembered.of(&id);
+        let said = remembered.and_then(|remembered| remembered.vote.clone());
         if !self.matters.contains_key(&id) {
-            let opened = if self.has_ended(&id) {
-                self.check_standing(&named.proposal)
-            } else {
-                self.open(named, now)
+            let opened = match remembered {
+                Some(remembered) if remembered.has_ended => self.check_standing(&named.proposal),
+                _ => self.open(named, now),
             };
             match opened {
                 Err(ProposeError::Settled(proof)) => {
@@ -224,7 +239,7 @@ impl Council {
                 opened => opened?,
             }
         }
-        if let Some(vote) = self.said(&id) {
+        if let Some(vote) = said {
             self.send(from, Message::Vote(vote));
         }
         Ok(())
@@ -385,17 +400,20 @@ impl Council {
 
     /// The proposal to every voter not heard on it, and when to do so again.
     fn send_to_all(&mut self, id: &ProposalId, now: Instant) {
-        let me = self.signer.id();
         let Some(matter) = self.matters.get_mut(id) else {
             return;
         };
-        for voter in self.electorate.voters().filter(|voter| *voter != me) {
-            if matter.tally.vote_of(&voter).is_none() {
-                matter.send(voter, &mut self.outputs);
+        for voter in &self.others {
+            if matter.tally.vote_of(voter).is_none() {
+                matter.send(*voter, &mut self.outputs);
             }
         }
         matter.back_off(&self.config, &mut self.rng, now);
     }
+}
+
+fn others(electorate: &Electorate, me: NodeId) -> Vec<NodeId> {
+    electorate.voters().filter(|voter| *voter != me).collect()
 }
 
 fn claimed_key(proposal: &Proposal) -> Option<StandingKey> {

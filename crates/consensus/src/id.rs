@@ -65,6 +65,20 @@ impl<const N: usize> Visitor<'_> for BytesVisitor<N> {
     }
 }
 
+/// As bytes are compared, but eight at a time: the first nearly always tell. Names are whole numbers of these.
+#[inline]
+fn compare<const N: usize>(one: &[u8; N], other: &[u8; N]) -> Ordering {
+    const { assert!(N.is_multiple_of(8)) };
+    let words = one.as_chunks().0.iter().zip(other.as_chunks().0);
+    for (one, other) in words {
+        let order = u64::from_be_bytes(*one).cmp(&u64::from_be_bytes(*other));
+        if order.is_ne() {
+            return order;
+        }
+    }
+    Ordering::Equal
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
@@ -72,20 +86,8 @@ macro_rules! name {
         pub struct $name([u8; $len]);
 
         impl Ord for $name {
-            /// As bytes. The first eight nearly always tell, and are compared as one number.
             fn cmp(&self, other: &Self) -> Ordering {
-                let [a, b, c, d, e, f, g, h, ..] = self.0;
-                let first = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-                let [a, b, c, d, e, f, g, h, ..] = other.0;
-                let others = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-                first.cmp(&others).then_with(|| {
-                    // What is looked for is found more often than missed in the rest.
-                    if self.0 == other.0 {
-                        Ordering::Equal
-                    } else {
-                        self.0.cmp(&other.0)
-                    }
-                })
+                compare(&self.0, &other.0)
             }
         }
 

@@ -86,6 +86,7 @@ mod record;
 mod report;
 mod roster;
 mod scheme;
+mod small_map;
 pub mod succession;
 mod tally;
 mod text;
@@ -112,6 +113,7 @@ pub use roster::{
     BUCKETS, Entry, Merged, Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof,
 };
 pub use scheme::{Scheme, Signer, Unproven, UnprovenSigner};
+pub use small_map::SmallMap;
 pub use succession::Succession;
 pub use tally::{Counted, Outcome, Tally};
 pub use time::{Now, VOTING_WINDOW_MS};

@@ -88,8 +88,18 @@ impl Motion {
 
     /// The digest of everything but the signature.
     pub fn hash(&self) -> Digest {
-        Transcript::new("quorate/motion/1")
-            .bytes(self.network.as_ref())
+        self.hash_after(&mut Self::begin(self.network))
+    }
+
+    /// What the statements of all motions of a network begin with.
+    pub(crate) fn begin(network: NetworkId) -> Transcript {
+        let mut this = Transcript::new("quorate/motion/1");
+        this.bytes(network.as_ref());
+        this
+    }
+
+    pub(crate) fn hash_after(&self, beginning: &mut Transcript) -> Digest {
+        beginning
             .bytes(self.topic.as_bytes())
             .bytes(&self.body)
             .u64(self.attempt)
@@ -196,8 +206,8 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    pub(crate) fn new(proposal: Arc<Proposal>) -> Self {
-        let content = proposal.content();
+    /// Given its [`content`](Proposal::content).
+    pub(crate) fn new(proposal: Arc<Proposal>, content: Digest) -> Self {
         Self {
             id: proposal.id_of(&content),
             proposal,

@@ -221,7 +221,9 @@ impl Proof {
         let mut widened = self.clone();
         let votes = &mut widened.certificate_mut().votes;
         for (voter, signature) in &other.certificate().votes {
-            votes.entry(*voter).or_insert(*signature);
+            if !votes.contains_key(voter) {
+                votes.insert(*voter, *signature);
+            }
         }
         Some(widened)
     }

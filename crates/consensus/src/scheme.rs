@@ -37,8 +37,7 @@ impl Unproven {
 
 impl Scheme for Unproven {
     fn verify(&self, signer: &NodeId, statement: &Digest, signature: &Signature) -> bool {
-        let (of, over) = signature.as_bytes().split_at(32);
-        of == signer.as_bytes() && over == statement.as_bytes()
+        matches!(signature.as_bytes().as_chunks().0, [of, over] if of == signer.as_bytes() && over == statement.as_bytes())
     }
 }
 

@@ -67,6 +67,7 @@ impl Tally {
     /// # Errors
     /// [`VoteError::AnotherProposal`], or [`VoteError::Equivocation`] with both votes as evidence. The count is
     /// unchanged then.
+    #[inline]
     pub fn count(&mut self, vote: VerifiedVote) -> Result<Counted, VoteError> {
         let vote = vote.into_vote();
         if vote.proposal != self.proposal {
@@ -89,6 +90,7 @@ impl Tally {
     }
 
     /// How it stands in this electorate. Votes of others than its voters do not count.
+    #[inline]
     pub fn outcome(&self, electorate: &Electorate) -> Outcome {
         let (quorum, seats) = (electorate.quorum(), electorate.seats().len());
         let all = |choice| {
@@ -142,15 +144,18 @@ impl Tally {
     }
 
     /// A voter's vote.
+    #[inline]
     pub fn vote_of(&self, voter: &NodeId) -> Option<&Vote> {
         self.place_of(voter).ok().map(|place| &*self.votes[place])
     }
 
+    #[inline]
     fn place_of(&self, voter: &NodeId) -> Result<usize, usize> {
         self.votes.binary_search_by(|vote| vote.voter.cmp(voter))
     }
 
     /// Whether every seat has voted.
+    #[inline]
     pub(crate) fn is_complete(&self, electorate: &Electorate) -> bool {
         self.votes.len() >= electorate.seats().len() && self.silent(electorate).next().is_none()
     }

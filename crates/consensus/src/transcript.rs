@@ -18,6 +18,8 @@ pub struct Transcript {
 }
 
 const PENDING_MAX: usize = 256;
+/// What SHA-256 takes at once.
+const BLOCK: usize = 64;
 
 impl Transcript {
     /// Starts the statement of the kind that `domain` names.
@@ -55,6 +57,15 @@ impl Transcript {
         self.hash.update(&self.pending[..self.len]);
         self.len = 0;
         Digest::new(self.hash.finalize_reset().into())
+    }
+
+    /// Hashes what fills whole blocks already, so that copies need not.
+    pub(crate) fn ahead(mut self) -> Self {
+        let whole = self.len - self.len % BLOCK;
+        self.hash.update(&self.pending[..whole]);
+        self.pending.copy_within(whole..self.len, 0);
+        self.len -= whole;
+        self
     }
 
     #[inline]

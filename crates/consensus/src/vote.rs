@@ -108,16 +108,26 @@ impl Equivocation {
     }
 }
 
-/// What a voter signs: the same bytes for every voter of a proposal, so a certificate needs only their signatures.
-pub(crate) fn statement(
-    (network, epoch, electorate): (NetworkId, u64, Digest),
+/// What the statements of all votes of an electorate begin with.
+pub(crate) fn begin((network, epoch, electorate): (NetworkId, u64, Digest)) -> Transcript {
+    let mut this = Transcript::new("quorate/vote/1");
+    this.bytes(network.as_ref())
+        .u64(epoch)
+        .bytes(electorate.as_ref());
+    this
+}
+
+/// What a statement names an electorate by.
+pub(crate) const fn of(electorate: &Electorate) -> (NetworkId, u64, Digest) {
+    (electorate.network(), electorate.epoch(), electorate.id())
+}
+
+pub(crate) fn statement_after(
+    beginning: &mut Transcript,
     proposal: &ProposalId,
     choice: Choice,
 ) -> Digest {
-    Transcript::new("quorate/vote/1")
-        .bytes(network.as_ref())
-        .u64(epoch)
-        .bytes(electorate.as_ref())
+    beginning
         .bytes(proposal.as_ref())
         .bytes(match choice {
             Choice::Yes => b"yes",
@@ -126,14 +136,14 @@ pub(crate) fn statement(
         .finish()
 }
 
-/// What the voters of an electorate sign.
+/// What the voters of an electorate sign: the same bytes for every voter of a proposal, so a certificate needs only their
+/// signatures.
 pub(crate) fn statement_of(
     electorate: &Electorate,
     proposal: &ProposalId,
     choice: Choice,
 ) -> Digest {
-    let of = (electorate.network(), electorate.epoch(), electorate.id());
-    statement(of, proposal, choice)
+    statement_after(&mut begin(of(electorate)), proposal, choice)
 }
 
 impl Vote {
@@ -180,6 +190,7 @@ impl Vote {
     }
 
     /// As [`verify`](Self::verify), given [what is signed](statement_of), which all votes for one choice share.
+    #[inline]
     pub(crate) fn verify_as(
         self: Arc<Self>,
         electorate: &Electorate,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::matter::{Matter, Own};
+use super::matter::Own;
 use super::remembered::Casting;
 use super::{Council, Decision, Durable, Message, Output, claimed_key};
 use crate::certificate::Certificate;
@@ -29,11 +29,11 @@ impl Council {
             return;
         };
         matter.own = Own::Cast(vote.clone());
-        let me = self.signer.id();
-        for to in self.electorate.voters().filter(|voter| *voter != me) {
-            let message = Message::Vote(vote.clone());
-            self.outputs.push_back(Output::Send { to, message });
-        }
+        self.outputs
+            .extend(self.others.iter().map(|to| Output::Send {
+                to: *to,
+                message: Message::Vote(vote.clone()),
+            }));
         // Its own vote, counted once: neither foreign nor contradicting.
         let _counted = self.count(VerifiedVote::own(vote));
     }
@@ -68,13 +68,14 @@ impl Council {
         if adds || !matter.announced {
             // A proof from elsewhere may have carried it before this tally does.
             match matter.tally.outcome(&self.electorate) {
-                Outcome::Carried => {
+                Outcome::Carried if adds => {
                     matter.carried = true;
-                    if adds {
-                        let proposal = &matter.proposal;
-                        let certificate = matter.tally.certificate_of(proposal, &self.electorate);
-                        self.carried(id, certificate);
-                    }
+                    matter.announced |= is_motion;
+                    let proposal = &matter.proposal;
+                    let certificate = matter.tally.certificate_of(proposal, &self.electorate);
+                    self.carried(certificate);
+                    self.close_if_done(&id);
+                    return Ok(());
                 }
                 Outcome::Defeated if !matter.announced => {
                     let reasons = matter
@@ -86,16 +87,19 @@ impl Council {
                     let proposal = matter.proposal.clone();
                     self.end(&id);
                     self.decided(proposal, Decision::Defeated(reasons));
+                    return Ok(());
                 }
-                Outcome::Defeated | Outcome::Open => {}
+                _ => {}
             }
         }
-        self.close_if_done(&id);
+        if matter.is_done(&self.electorate) {
+            self.end(&id);
+        }
         Ok(())
     }
 
     /// What follows from a quorum of yes, or from one more.
-    fn carried(&mut self, id: ProposalId, certificate: Certificate) {
+    fn carried(&mut self, certificate: Certificate) {
         if !matches!(*certificate.proposal, Proposal::Motion(_)) {
             let proof = Proof::of(certificate).map(Arc::new);
             if let Some(proof) = proof.and_then(VerifiedProof::own) {
@@ -103,18 +107,14 @@ impl Council {
             }
             return;
         }
-        if let Some(matter) = self.matters.get_mut(&id) {
-            matter.announced = true;
-        }
         let proposal = certificate.proposal.clone();
         self.decided(proposal, Decision::Carried(Box::new(certificate)));
     }
 
     /// A decided matter stays open for late votes, which widen its certificate, until all have voted.
     pub(super) fn close_if_done(&mut self, id: &ProposalId) {
-        let is_done =
-            |matter: &Box<Matter>| matter.announced && matter.is_complete(&self.electorate);
-        if self.matters.get(id).is_some_and(is_done) {
+        let matter = self.matters.get(id);
+        if matter.is_some_and(|matter| matter.is_done(&self.electorate)) {
             self.end(id);
         }
     }

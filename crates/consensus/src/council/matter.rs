@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
+use super::ahead::Ahead;
 use super::{Config, Message, Output};
 use crate::electorate::Electorate;
 use crate::id::{Digest, NodeId};
@@ -47,6 +48,7 @@ impl Matter {
     pub(super) fn new(
         Named { id, proposal, .. }: Named,
         electorate: &Electorate,
+        ahead: &Ahead,
         config: &Config,
         now: Instant,
     ) -> Self {
@@ -61,12 +63,13 @@ impl Matter {
             pause: config.resend_first,
             yes: (
                 electorate.id(),
-                vote::statement_of(electorate, &id, Choice::Yes),
+                ahead.statement(electorate, &id, Choice::Yes),
             ),
         }
     }
 
     /// What a voter signs: hashed once for all who say yes.
+    #[inline]
     pub(super) fn statement(&self, choice: Choice, electorate: &Electorate) -> Digest {
         match self.yes {
             (of, statement) if choice == Choice::Yes && of == electorate.id() => statement,
@@ -84,9 +87,10 @@ impl Matter {
         }
     }
 
-    /// Whether no vote can be added any more.
-    pub(super) fn is_complete(&self, electorate: &Electorate) -> bool {
-        self.tally.is_complete(electorate)
+    /// Whether its end was told and no vote can be added any more.
+    #[inline]
+    pub(super) fn is_done(&self, electorate: &Electorate) -> bool {
+        self.announced && self.tally.is_complete(electorate)
     }
 
     /// Sets the next sending: the pause doubles up to the limit, and ±25 % keep voters from sending in step.

@@ -19,10 +19,15 @@ impl Council {
     pub(super) fn open(&mut self, named: Named, now: Now) -> Result<(), ProposeError> {
         self.check(&named, now)?;
         let id = named.id;
-        self.check_memory(&id, now)?;
+        let said = self.recall(&id, now)?;
         let proposal = named.proposal.clone();
-        let mut matter = Matter::new(named, &self.electorate, &self.config, now.instant);
-        let said = self.said(&id);
+        let mut matter = Matter::new(
+            named,
+            &self.electorate,
+            &self.ahead,
+            &self.config,
+            now.instant,
+        );
         if let Some(vote) = &said {
             matter.own = Own::Cast(vote.clone());
         } else if self
@@ -132,19 +137,18 @@ impl Council {
         }
     }
 
-    /// Whether there is room to remember what comes of this proposal.
-    pub(super) fn check_memory(&mut self, id: &ProposalId, now: Now) -> Result<(), ProposeError> {
+    /// The own vote, if it is durable and not forgotten yet. If nothing is remembered, whether there is room to remember
+    /// what comes of this proposal.
+    fn recall(&mut self, id: &ProposalId, now: Now) -> Result<Option<Arc<Vote>>, ProposeError> {
+        if let Some(remembered) = self.remembered.of(id) {
+            return Ok(remembered.vote.clone());
+        }
         let remembered_max = self.config.open_max.saturating_mul(REMEMBERED_PER_OPEN);
-        if self.remembered.of(id).is_some() || self.remembered.has_room(remembered_max, now) {
-            Ok(())
+        if self.remembered.has_room(remembered_max, now) {
+            Ok(None)
         } else {
             Err(ProposeError::TooManyOpen)
         }
-    }
-
-    /// The own vote, if it is durable and not forgotten yet.
-    pub(super) fn said(&self, id: &ProposalId) -> Option<Arc<Vote>> {
-        self.remembered.of(id)?.vote.clone()
     }
 
     pub(super) fn has_ended(&self, id: &ProposalId) -> bool {

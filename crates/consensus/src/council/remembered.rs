@@ -103,7 +103,8 @@ impl fmt::Debug for Memory {
     }
 }
 
-/// Hashes names, which are digests already, so that only the key keeps what is in the table from being chosen.
+/// Hashes names. They are digests already, of which nobody finds many that begin with the same eight bytes; the key keeps
+/// others from choosing where in the table they are.
 #[derive(Debug, Clone, Copy)]
 struct Keyed(u64);
 
@@ -119,15 +120,11 @@ struct Folding(u64);
 
 impl Hasher for Folding {
     fn write(&mut self, bytes: &[u8]) {
-        for word in bytes.as_chunks().0 {
-            self.write_u64(u64::from_le_bytes(*word));
+        if let Some(word) = bytes.first_chunk() {
+            // An odd number without a pattern: the golden ratio's fraction.
+            let product = u128::from(self.0 ^ u64::from_le_bytes(*word)) * 0x9e37_79b9_7f4a_7c15;
+            self.0 = product as u64 ^ (product >> 64) as u64;
         }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        // An odd number without a pattern: the golden ratio's fraction.
-        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = product as u64 ^ (product >> 64) as u64;
     }
 
     fn write_usize(&mut self, _len: usize) {
