@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use quorate_consensus::council::{Config, Decision, Message, Output};
 use quorate_consensus::{
-    Certificate, Choice, Council, Ed25519, Ed25519Key, Electorate, Motion, NetworkId, NodeId, Now,
+    Certificate, Choice, Council, Ed25519, Ed25519Key, Electorate, NetworkId, NodeId, Now,
     Proposal, QuorumRule, Scheme, Signer, Unproven,
 };
 
@@ -23,7 +23,6 @@ pub(crate) struct Councils {
     /// Where a voter is, by the byte in which all names differ, as a transport knows its connections.
     places: [usize; 256],
     differing: usize,
-    signer: Arc<dyn Signer>,
     wire: VecDeque<(usize, usize, Message)>,
     now: Now,
     decided: usize,
@@ -74,7 +73,6 @@ impl Councils {
             places,
             differing,
             voters: signers.iter().map(council).collect(),
-            signer: signers[0].clone(),
             wire: VecDeque::new(),
             now: Now {
                 instant: Instant::now(),
@@ -123,14 +121,6 @@ impl Contestant for Councils {
     fn decide(&mut self) {
         self.now = self.now.after(APART);
         let now = self.now;
-        let motion = Motion::sign(
-            &*self.signer,
-            NETWORK,
-            "bench",
-            command(self.count),
-            self.count,
-            now.unix_ms,
-        );
         self.decided = 0;
         for place in 0..self.voters.len() {
             let council = &mut self.voters[place].1;
@@ -140,7 +130,10 @@ impl Contestant for Councils {
             }
         }
         let proposer = &mut self.voters[0].1;
-        proposer.propose(Proposal::Motion(motion), now).unwrap();
+        let body = command(self.count);
+        proposer
+            .propose_motion("bench", body, self.count, now)
+            .unwrap();
         self.drain(0);
         while let Some((from, to, message)) = self.wire.pop_front() {
             let from = self.voters[from].0;

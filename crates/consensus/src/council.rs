@@ -48,7 +48,7 @@ pub use output::{Decision, Durable, Message, Output, PersistId};
 use crate::certificate::CertificateError;
 use crate::electorate::{Electorate, ElectorateError};
 use crate::id::{NodeId, ProposalId};
-use crate::proposal::{Named, Proposal};
+use crate::proposal::{Motion, Named, Proposal};
 use crate::roster::{Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof};
 use crate::scheme::{Scheme, Signer};
 use crate::small_map::SmallMap;
@@ -199,7 +199,29 @@ impl Council {
     ) -> Result<ProposalId, ProposeError> {
         let proposal = proposal.into();
         let content = self.ahead.content(&proposal);
-        let named = Named::new(proposal, content);
+        self.bring(Named::new(proposal, content), now)
+    }
+
+    /// Brings a motion of this voter's own, opened now, and signs it.
+    ///
+    /// # Errors
+    /// As [`propose`](Self::propose).
+    pub fn propose_motion(
+        &mut self,
+        topic: impl Into<String>,
+        body: impl Into<Vec<u8>>,
+        attempt: u64,
+        now: Now,
+    ) -> Result<ProposalId, ProposeError> {
+        let (begin, network) = (&mut self.ahead.motion(), self.electorate.network());
+        let (topic, body, opened_ms) = (topic.into(), body.into(), now.unix_ms);
+        let signer = &*self.signer;
+        let (motion, hash) =
+            Motion::sign_after(begin, signer, network, topic, body, attempt, opened_ms);
+        self.bring(Named::own(motion, hash), now)
+    }
+
+    fn bring(&mut self, named: Named, now: Now) -> Result<ProposalId, ProposeError> {
         let id = named.id;
         if self.matters.contains_key(&id) {
             return Ok(id);

@@ -73,17 +73,33 @@ impl Motion {
         attempt: u64,
         opened_ms: u64,
     ) -> Self {
+        let begin = &mut Self::begin(network);
+        let (topic, body) = (topic.into(), body.into());
+        Self::sign_after(begin, signer, network, topic, body, attempt, opened_ms).0
+    }
+
+    /// As [`sign`](Self::sign), with its [`hash`](Self::hash).
+    pub(crate) fn sign_after(
+        begin: &mut Transcript,
+        signer: &dyn Signer,
+        network: NetworkId,
+        topic: String,
+        body: Vec<u8>,
+        attempt: u64,
+        opened_ms: u64,
+    ) -> (Self, Digest) {
         let mut this = Self {
             network,
-            topic: topic.into(),
-            body: body.into(),
+            topic,
+            body,
             attempt,
             opened_ms,
             proposer: signer.id(),
             signature: Signature::new([0; 64]),
         };
-        this.signature = signer.sign(&this.hash());
-        this
+        let hash = this.hash_after(begin);
+        this.signature = signer.sign(&hash);
+        (this, hash)
     }
 
     /// The digest of everything but the signature.
@@ -108,11 +124,16 @@ impl Motion {
             .finish()
     }
 
+    fn check_len(&self) -> Result<(), ProposalError> {
+        match self.topic.len().saturating_add(self.body.len()) {
+            len if len > MOTION_LEN_MAX => Err(ProposalError::MotionTooLong(len)),
+            _ => Ok(()),
+        }
+    }
+
     fn verify_as(&self, hash: &Digest, scheme: &dyn Scheme) -> Result<(), ProposalError> {
-        let len = self.topic.len().saturating_add(self.body.len());
-        if len > MOTION_LEN_MAX {
-            Err(ProposalError::MotionTooLong(len))
-        } else if scheme.verify(&self.proposer, hash, &self.signature) {
+        self.check_len()?;
+        if scheme.verify(&self.proposer, hash, &self.signature) {
             Ok(())
         } else {
             Err(ProposalError::MotionSignature(self.proposer))
@@ -203,6 +224,7 @@ pub(crate) struct Named {
     pub(crate) proposal: Arc<Proposal>,
     pub(crate) id: ProposalId,
     content: Digest,
+    is_own: bool,
 }
 
 impl Named {
@@ -212,12 +234,23 @@ impl Named {
             id: proposal.id_of(&content),
             proposal,
             content,
+            is_own: false,
         }
     }
 
-    /// As [`Proposal::verify`].
+    /// A motion that was just signed here, given its hash.
+    pub(crate) fn own(motion: Motion, hash: Digest) -> Self {
+        let mut this = Self::new(Arc::new(Proposal::Motion(motion)), hash);
+        this.is_own = true;
+        this
+    }
+
+    /// As [`Proposal::verify`]. What was signed here is not verified.
     pub(crate) fn verify(&self, scheme: &dyn Scheme) -> Result<(), ProposalError> {
-        self.proposal.verify_as(&self.content, scheme)
+        match &*self.proposal {
+            Proposal::Motion(motion) if self.is_own => motion.check_len(),
+            proposal => proposal.verify_as(&self.content, scheme),
+        }
     }
 }
 

@@ -151,13 +151,17 @@ impl Tally {
 
     #[inline]
     fn place_of(&self, voter: &NodeId) -> Result<usize, usize> {
-        self.votes.binary_search_by(|vote| vote.voter.cmp(voter))
+        // Voters are often heard in order.
+        match self.votes.last() {
+            Some(last) if last.voter < *voter => Err(self.votes.len()),
+            _ => self.votes.binary_search_by(|vote| vote.voter.cmp(voter)),
+        }
     }
 
-    /// Whether every seat has voted.
+    /// Whether every seat has voted, if all votes counted are of voters of this electorate.
     #[inline]
     pub(crate) fn is_complete(&self, electorate: &Electorate) -> bool {
-        self.votes.len() >= electorate.seats().len() && self.silent(electorate).next().is_none()
+        self.votes.len() >= electorate.seats().len()
     }
 
     /// The names of the seats that have not voted.

@@ -25,6 +25,11 @@ impl Ahead {
         }
     }
 
+    /// What a motion of this network begins with.
+    pub(super) fn motion(&self) -> Transcript {
+        self.motion.clone()
+    }
+
     /// As [`Proposal::content`].
     pub(super) fn content(&self, proposal: &Proposal) -> Digest {
         match proposal {
