@@ -41,7 +41,7 @@ impl Party {
 
 /// The first address that a proof names for its node.
 pub(crate) fn address_of(proof: &Proof) -> Option<String> {
-    match &proof.certificate().proposal {
+    match &*proof.certificate().proposal {
         Proposal::Admit(record) => record.endpoints.first().cloned(),
         Proposal::Evict(report) => Some(report.endpoint.clone()),
         Proposal::Motion(_) => None,
