@@ -1,7 +1,3 @@
-//! What Quorate's parts cost, beside others in the same run.
-//!
-//! ```text
-//! cargo bench -p quorate-benches --bench decisions
-//! ```
+//! What Quorate's parts cost, beside others in the same run. See the README for how to run them.
 //!
 //! Nothing here is a library; the programs are in `benches/`.

@@ -5,6 +5,7 @@
 //! not hold once a word of the motion was changed.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use quorate_consensus::{
     Choice, Ed25519, Ed25519Key, Electorate, Motion, NetworkId, Proposal, QuorumRule, Signer,
@@ -49,14 +50,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
 
     let mut forged = certificate;
-    forged.proposal = Proposal::Motion(Motion::sign(
+    forged.proposal = Arc::new(Proposal::Motion(Motion::sign(
         &voters[0],
         network,
         "tea",
         "at five",
         1,
         1_700_000_000_000,
-    ));
+    )));
     match forged.verify(&electorate, &Ed25519) {
         Err(refused) => println!("changed to \"at five\": {refused}"),
         Ok(()) => return Err("a forged certificate holds".into()),

@@ -1,6 +1,6 @@
 //! A carried proposal with its proof: the signatures of a quorum.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use crate::electorate::Electorate;
 use crate::id::{Digest, NetworkId, NodeId, ProposalId, Signature};
 use crate::proposal::{Proposal, ProposalError};
 use crate::scheme::Scheme;
+use crate::small_map::SmallMap;
 use crate::vote::{self, Choice};
 
 /// A decision that anyone who knows the electorate can check, offline. Means nothing until
@@ -15,13 +16,13 @@ use crate::vote::{self, Choice};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Certificate {
     /// What was decided.
-    pub proposal: Proposal,
+    pub proposal: Arc<Proposal>,
     /// In which epoch.
     pub epoch: u64,
     /// By which electorate ([`Electorate::id`]).
     pub electorate: Digest,
     /// The yes votes' signatures, by voter. A quorum of them, perhaps more.
-    pub votes: BTreeMap<NodeId, Signature>,
+    pub votes: SmallMap<NodeId, Signature>,
 }
 
 /// Why a certificate proves nothing, or not yet.
@@ -108,7 +109,7 @@ fn names(nodes: &[NodeId]) -> String {
 
 impl Certificate {
     pub(crate) fn assemble(
-        proposal: Proposal,
+        proposal: Arc<Proposal>,
         electorate: &Electorate,
         votes: impl IntoIterator<Item = (NodeId, Signature)>,
     ) -> Self {
@@ -179,9 +180,11 @@ impl Certificate {
         {
             return Err(CertificateError::NotAVoter(*first));
         }
-        self.proposal.verify(scheme)?;
+        let content = self.proposal.content();
+        self.proposal.verify_as(&content, scheme)?;
         let of = (network, self.epoch, self.electorate);
-        let statement = vote::statement(of, &self.id(), Choice::Yes);
+        let id = self.proposal.id_of(&content);
+        let statement = vote::statement_after(&mut vote::begin(of), &id, Choice::Yes);
         let is_forged = |(voter, signature): &(&NodeId, &Signature)| {
             // With enough known voters, the others do not matter.
             (is_known(voter) || got < quorum) && !scheme.verify(voter, &statement, signature)

@@ -27,6 +27,7 @@
 //!
 //! Left out: who is asked to judge (a probe, a policy, a person) is the caller's.
 
+mod ahead;
 mod config;
 mod deciding;
 mod ends;
@@ -53,14 +54,16 @@ use crate::certificate::CertificateError;
 use crate::electorate::{Electorate, ElectorateError};
 use crate::explanation::{End, Withheld};
 use crate::id::{NodeId, ProposalId};
-use crate::proposal::Proposal;
+use crate::proposal::{Motion, Named, Proposal};
 use crate::roster::{Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof};
 use crate::scheme::{Scheme, Signer};
+use crate::small_map::SmallMap;
 use crate::time::Now;
-use crate::vote::{Choice, VerifiedVote, Vote, VoteError};
+use crate::vote::{self, Choice, VerifiedVote, Vote, VoteError};
+use ahead::Ahead;
 use ends::Ends;
 use matter::{Matter, Own};
-use remembered::{Casting, Remembered};
+use remembered::{Casting, Memory};
 
 /// One voter of a fixed electorate. See the [module](self) for the contract.
 #[derive(Debug)]
@@ -68,18 +71,22 @@ pub struct Council {
     signer: Arc<dyn Signer>,
     scheme: Arc<dyn Scheme>,
     electorate: Electorate,
+    /// The voters met so far but this one.
+    others: Vec<NodeId>,
+    ahead: Ahead,
     config: Config,
     rng: ChaCha8Rng,
     roster: Roster,
-    matters: BTreeMap<ProposalId, Matter>,
+    /// Boxed, as others come and go before them.
+    matters: SmallMap<ProposalId, Box<Matter>>,
     /// Own votes and ends, kept past their matters so that a proposal that comes again meets the same vote.
-    remembered: BTreeMap<ProposalId, Remembered>,
+    remembered: Memory,
     /// Votes that came to nothing, for explanations.
     ends: Ends,
     /// Votes that overtook their proposal.
     early: VecDeque<VerifiedVote>,
     committing: BTreeMap<PersistId, VerifiedProof>,
-    voting: BTreeMap<PersistId, Casting>,
+    voting: SmallMap<PersistId, Casting>,
     abstain_until: Option<Instant>,
     /// Its electorate is followed by another: no more votes.
     sealed: bool,
@@ -105,18 +112,20 @@ impl Council {
             return Err(ConfigError::NotAVoter(signer.id()));
         }
         Ok(Self {
+            others: others(&electorate, signer.id()),
             signer,
             scheme,
+            ahead: Ahead::of(&electorate),
             electorate,
             config,
             rng: ChaCha8Rng::seed_from_u64(seed),
             roster: Roster::new(),
-            matters: BTreeMap::new(),
-            remembered: BTreeMap::new(),
+            matters: SmallMap::new(),
+            remembered: Memory::new(seed),
             ends: Ends::default(),
             early: VecDeque::new(),
             committing: BTreeMap::new(),
-            voting: BTreeMap::new(),
+            voting: SmallMap::new(),
             abstain_until: None,
             sealed: false,
             next_persist: 0,
@@ -134,7 +143,7 @@ impl Council {
         {
             return;
         }
-        self.remember(id, opened_ms).vote = Some(vote);
+        self.remembered.entry(id, opened_ms).vote = Some(Arc::new(vote));
     }
 
     /// Puts back a proof that was persisted before a restart. Seats whose voters had been met must be bound again
@@ -192,7 +201,9 @@ impl Council {
     /// # Errors
     /// As [`Electorate::bind`].
     pub fn bind(&mut self, seat: usize, voter: NodeId) -> Result<bool, ElectorateError> {
-        self.electorate.bind(seat, voter)
+        let is_news = self.electorate.bind(seat, voter)?;
+        self.others = others(&self.electorate, self.signer.id());
+        Ok(is_news)
     }
 
     /// Brings a proposal: a candidate's record, a report of a death, a motion. The same proposal brought twice, here or
@@ -201,15 +212,44 @@ impl Council {
     /// # Errors
     /// Why it is not put to the vote; nothing changes then. [`ProposeError::Settled`] carries the proof of the standing
     /// that stands against it.
-    pub fn propose(&mut self, proposal: Proposal, now: Now) -> Result<ProposalId, ProposeError> {
-        let id = proposal.id();
+    pub fn propose(
+        &mut self,
+        proposal: impl Into<Arc<Proposal>>,
+        now: Now,
+    ) -> Result<ProposalId, ProposeError> {
+        let proposal = proposal.into();
+        let content = self.ahead.content(&proposal);
+        self.bring(Named::new(proposal, content), now)
+    }
+
+    /// Brings a motion of this voter's own, opened now, and signs it.
+    ///
+    /// # Errors
+    /// As [`propose`](Self::propose).
+    pub fn propose_motion(
+        &mut self,
+        topic: impl Into<String>,
+        body: impl Into<Vec<u8>>,
+        attempt: u64,
+        now: Now,
+    ) -> Result<ProposalId, ProposeError> {
+        let (begin, network) = (&mut self.ahead.motion(), self.electorate.network());
+        let (topic, body, opened_ms) = (topic.into(), body.into(), now.unix_ms);
+        let signer = &*self.signer;
+        let (motion, hash) =
+            Motion::sign_after(begin, signer, network, topic, body, attempt, opened_ms);
+        self.bring(Named::own(motion, hash), now)
+    }
+
+    fn bring(&mut self, named: Named, now: Now) -> Result<ProposalId, ProposeError> {
+        let id = named.id;
         if self.matters.contains_key(&id) {
             return Ok(id);
         }
         if self.sealed {
             return Err(ProposeError::Sealed);
         }
-        self.open(id, Arc::new(proposal), now)?;
+        self.open(named, now)?;
         self.send_to_all(&id, now.instant);
         Ok(id)
     }
@@ -222,15 +262,19 @@ impl Council {
     pub fn handle_proposal(
         &mut self,
         from: NodeId,
-        proposal: Proposal,
+        proposal: impl Into<Arc<Proposal>>,
         now: Now,
     ) -> Result<(), ProposeError> {
-        let id = proposal.id();
+        let proposal = proposal.into();
+        let content = self.ahead.content(&proposal);
+        let named = Named::new(proposal, content);
+        let id = named.id;
+        let remembered = self.remembered.of(&id);
+        let said = remembered.and_then(|remembered| remembered.vote.clone());
         if !self.matters.contains_key(&id) {
-            let opened = if self.has_ended(&id) {
-                self.check_standing(&proposal)
-            } else {
-                self.open(id, Arc::new(proposal), now)
+            let opened = match remembered {
+                Some(remembered) if remembered.has_ended => self.check_standing(&named.proposal),
+                _ => self.open(named, now),
             };
             match opened {
                 Err(ProposeError::Settled(proof)) => {
@@ -240,8 +284,7 @@ impl Council {
                 opened => opened?,
             }
         }
-        let remembered = self.remembered.get(&id);
-        if let Some(vote) = remembered.and_then(|remembered| remembered.vote.clone()) {
+        if let Some(vote) = said {
             self.send(from, Message::Vote(vote));
         }
         Ok(())
@@ -252,13 +295,15 @@ impl Council {
     /// # Errors
     /// When it does not verify, or contradicts the voter's first vote (which is also output as
     /// [`Output::Equivocated`]).
-    pub fn handle_vote(&mut self, vote: Vote) -> Result<(), VoteError> {
-        if let Some(matter) = self.matters.get_mut(&vote.proposal) {
-            let statement = matter.statement(&vote, &self.electorate);
+    pub fn handle_vote(&mut self, vote: impl Into<Arc<Vote>>) -> Result<(), VoteError> {
+        let vote: Arc<Vote> = vote.into();
+        if let Some(matter) = self.matters.get(&vote.proposal) {
+            let statement = matter.statement(vote.choice, &self.electorate);
             let vote = vote.verify_as(&self.electorate, &*self.scheme, &statement)?;
             return self.count(vote);
         }
-        let vote = vote.verify(&self.electorate, &*self.scheme)?;
+        let statement = vote::statement_of(&self.electorate, &vote.proposal, vote.choice);
+        let vote = vote.verify_as(&self.electorate, &*self.scheme, &statement)?;
         if self.has_ended(&vote.vote().proposal) || self.early.contains(&vote) {
             return Ok(());
         }
@@ -306,7 +351,9 @@ impl Council {
             return;
         }
         matter.own = Own::Persisting;
-        let vote = Vote::cast(&*self.signer, &self.electorate, id, choice, reason);
+        let statement = matter.statement(choice, &self.electorate);
+        let vote = Vote::cast_as(&*self.signer, id, choice, reason, &statement);
+        let vote = Arc::new(vote);
         let casting = Casting {
             opened_ms,
             vote: vote.clone(),
@@ -349,14 +396,10 @@ impl Council {
 
     /// The link to a voter came up: it is sent what it may lack.
     pub fn handle_voter_up(&mut self, voter: NodeId) {
-        let lacking: Vec<ProposalId> = self
-            .matters
-            .iter()
-            .filter(|(_, matter)| matter.tally.vote_of(&voter).is_none())
-            .map(|(id, _)| *id)
-            .collect();
-        for id in lacking {
-            self.send_matter(&id, voter);
+        for matter in self.matters.values() {
+            if matter.tally.vote_of(&voter).is_none() {
+                matter.send(voter, &mut self.outputs);
+            }
         }
     }
 
@@ -377,7 +420,7 @@ impl Council {
                 self.send_to_all(&id, now.instant);
             }
         }
-        self.forget(now);
+        self.remembered.forget(now);
     }
 
     /// What to do next.
@@ -404,41 +447,22 @@ impl Council {
         self.outputs.push_back(Output::Send { to, message });
     }
 
-    fn others(&self) -> Vec<NodeId> {
-        let me = self.signer.id();
-        self.electorate
-            .voters()
-            .filter(|voter| *voter != me)
-            .collect()
-    }
-
     /// The proposal to every voter not heard on it, and when to do so again.
     fn send_to_all(&mut self, id: &ProposalId, now: Instant) {
-        for voter in self.others() {
-            let silent = |matter: &Matter| matter.tally.vote_of(&voter).is_none();
-            if self.matters.get(id).is_some_and(silent) {
-                self.send_matter(id, voter);
-            }
-        }
-        if let Some(matter) = self.matters.get_mut(id) {
-            matter.back_off(&self.config, &mut self.rng, now);
-        }
-    }
-
-    fn send_matter(&mut self, id: &ProposalId, voter: NodeId) {
-        let Some(matter) = self.matters.get(id) else {
+        let Some(matter) = self.matters.get_mut(id) else {
             return;
         };
-        let proposal = matter.proposal.clone();
-        let vote = match &matter.own {
-            Own::Cast(vote) => Some(vote.clone()),
-            _ => None,
-        };
-        self.send(voter, Message::Proposal(proposal));
-        if let Some(vote) = vote {
-            self.send(voter, Message::Vote(vote));
+        for voter in &self.others {
+            if matter.tally.vote_of(voter).is_none() {
+                matter.send(*voter, &mut self.outputs);
+            }
         }
+        matter.back_off(&self.config, &mut self.rng, now);
     }
+}
+
+fn others(electorate: &Electorate, me: NodeId) -> Vec<NodeId> {
+    electorate.voters().filter(|voter| *voter != me).collect()
 }
 
 /// The standing that a proposal would make, whenever it is decided.

@@ -23,7 +23,7 @@ impl Passport {
     /// The record by which its holder is a member; `None` when it is about something else.
     pub fn record(&self) -> Option<&Record> {
         match self {
-            Self::Admission(certificate) => match &certificate.proposal {
+            Self::Admission(certificate) => match &*certificate.proposal {
                 Proposal::Admit(record) => Some(record),
                 _ => None,
             },

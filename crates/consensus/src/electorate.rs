@@ -229,6 +229,7 @@ impl Electorate {
     }
 
     /// Whether `node` is a voter met so far.
+    #[inline]
     pub fn contains(&self, node: &NodeId) -> bool {
         self.voters.contains_key(node)
     }

@@ -103,7 +103,7 @@ impl Endorsement {
 
     /// What a certificate endorses; `None` when it is about something else.
     pub fn of_certificate(certificate: &Certificate) -> Option<Self> {
-        match &certificate.proposal {
+        match &*certificate.proposal {
             Proposal::Motion(motion) => Self::of_motion(motion),
             Proposal::Admit(_) | Proposal::Evict(_) => None,
         }

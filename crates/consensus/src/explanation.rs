@@ -39,7 +39,7 @@ impl Who {
             if let Some(record) = entry.proof.record() {
                 return record.endpoints.first().cloned();
             }
-            match &entry.proof.certificate().proposal {
+            match &*entry.proof.certificate().proposal {
                 Proposal::Evict(report) => Some(report.endpoint.clone()),
                 Proposal::Admit(_) | Proposal::Motion(_) => None,
             }
@@ -319,7 +319,7 @@ impl Reader<'_> {
             endorsed: (certificate.epoch > entry.key.decided).then_some(certificate.epoch),
             electorate: certificate.electorate,
             needed: signed_by.map(Needed::of),
-            report: match &certificate.proposal {
+            report: match &*certificate.proposal {
                 Proposal::Evict(report) => Some(self.reported(report)),
                 _ => None,
             },

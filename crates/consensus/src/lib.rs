@@ -96,6 +96,7 @@ mod record;
 mod report;
 mod roster;
 mod scheme;
+mod small_map;
 pub mod succession;
 mod tally;
 mod text;
@@ -128,6 +129,7 @@ pub use roster::{
     VerifiedProof,
 };
 pub use scheme::{Scheme, Signer, Unproven, UnprovenSigner};
+pub use small_map::SmallMap;
 pub use succession::Succession;
 pub use tally::{Counted, Outcome, Tally};
 pub use time::{Now, VOTING_WINDOW_MS};

@@ -1,6 +1,7 @@
 //! What is decided: a proposal, named by the digest of everything it says.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,23 +73,49 @@ impl Motion {
         attempt: u64,
         opened_ms: u64,
     ) -> Self {
+        let begin = &mut Self::begin(network);
+        let (topic, body) = (topic.into(), body.into());
+        Self::sign_after(begin, signer, network, topic, body, attempt, opened_ms).0
+    }
+
+    /// As [`sign`](Self::sign), with its [`hash`](Self::hash).
+    pub(crate) fn sign_after(
+        begin: &mut Transcript,
+        signer: &dyn Signer,
+        network: NetworkId,
+        topic: String,
+        body: Vec<u8>,
+        attempt: u64,
+        opened_ms: u64,
+    ) -> (Self, Digest) {
         let mut this = Self {
             network,
-            topic: topic.into(),
-            body: body.into(),
+            topic,
+            body,
             attempt,
             opened_ms,
             proposer: signer.id(),
             signature: Signature::new([0; 64]),
         };
-        this.signature = signer.sign(&this.hash());
-        this
+        let hash = this.hash_after(begin);
+        this.signature = signer.sign(&hash);
+        (this, hash)
     }
 
     /// The digest of everything but the signature.
     pub fn hash(&self) -> Digest {
-        Transcript::new("quorate/motion/1")
-            .bytes(self.network.as_ref())
+        self.hash_after(&mut Self::begin(self.network))
+    }
+
+    /// What the statements of all motions of a network begin with.
+    pub(crate) fn begin(network: NetworkId) -> Transcript {
+        let mut this = Transcript::new("quorate/motion/1");
+        this.bytes(network.as_ref());
+        this
+    }
+
+    pub(crate) fn hash_after(&self, beginning: &mut Transcript) -> Digest {
+        beginning
             .bytes(self.topic.as_bytes())
             .bytes(&self.body)
             .u64(self.attempt)
@@ -97,11 +124,16 @@ impl Motion {
             .finish()
     }
 
-    fn verify(&self, scheme: &dyn Scheme) -> Result<(), ProposalError> {
-        let len = self.topic.len().saturating_add(self.body.len());
-        if len > MOTION_LEN_MAX {
-            Err(ProposalError::MotionTooLong(len))
-        } else if scheme.verify(&self.proposer, &self.hash(), &self.signature) {
+    fn check_len(&self) -> Result<(), ProposalError> {
+        match self.topic.len().saturating_add(self.body.len()) {
+            len if len > MOTION_LEN_MAX => Err(ProposalError::MotionTooLong(len)),
+            _ => Ok(()),
+        }
+    }
+
+    fn verify_as(&self, hash: &Digest, scheme: &dyn Scheme) -> Result<(), ProposalError> {
+        self.check_len()?;
+        if scheme.verify(&self.proposer, hash, &self.signature) {
             Ok(())
         } else {
             Err(ProposalError::MotionSignature(self.proposer))
@@ -112,10 +144,23 @@ impl Motion {
 impl Proposal {
     /// What votes name it by.
     pub fn id(&self) -> ProposalId {
-        let (kind, content) = match self {
-            Self::Admit(record) => ("admit", record.hash()),
-            Self::Evict(report) => ("evict", report.hash()),
-            Self::Motion(motion) => ("motion", motion.hash()),
+        self.id_of(&self.content())
+    }
+
+    /// The digest of what is in it, which its own signature is over.
+    pub(crate) fn content(&self) -> Digest {
+        match self {
+            Self::Admit(record) => record.hash(),
+            Self::Evict(report) => report.hash(),
+            Self::Motion(motion) => motion.hash(),
+        }
+    }
+
+    pub(crate) fn id_of(&self, content: &Digest) -> ProposalId {
+        let kind = match self {
+            Self::Admit(_) => "admit",
+            Self::Evict(_) => "evict",
+            Self::Motion(_) => "motion",
         };
         let digest = Transcript::new("quorate/proposal/1")
             .bytes(kind.as_bytes())
@@ -156,10 +201,55 @@ impl Proposal {
     /// # Errors
     /// What is wrong with it.
     pub fn verify(&self, scheme: &dyn Scheme) -> Result<(), ProposalError> {
+        self.verify_as(&self.content(), scheme)
+    }
+
+    /// As [`verify`](Self::verify), given its [`content`](Self::content).
+    pub(crate) fn verify_as(
+        &self,
+        content: &Digest,
+        scheme: &dyn Scheme,
+    ) -> Result<(), ProposalError> {
         match self {
-            Self::Admit(record) => Ok(record.verify(scheme)?),
-            Self::Evict(report) => Ok(report.verify(scheme)?),
-            Self::Motion(motion) => motion.verify(scheme),
+            Self::Admit(record) => Ok(record.verify_as(content, scheme)?),
+            Self::Evict(report) => Ok(report.verify_as(content, scheme)?),
+            Self::Motion(motion) => motion.verify_as(content, scheme),
+        }
+    }
+}
+
+/// A proposal with its name, so that it is hashed once.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) proposal: Arc<Proposal>,
+    pub(crate) id: ProposalId,
+    content: Digest,
+    is_own: bool,
+}
+
+impl Named {
+    /// Given its [`content`](Proposal::content).
+    pub(crate) fn new(proposal: Arc<Proposal>, content: Digest) -> Self {
+        Self {
+            id: proposal.id_of(&content),
+            proposal,
+            content,
+            is_own: false,
+        }
+    }
+
+    /// A motion that was just signed here, given its hash.
+    pub(crate) fn own(motion: Motion, hash: Digest) -> Self {
+        let mut this = Self::new(Arc::new(Proposal::Motion(motion)), hash);
+        this.is_own = true;
+        this
+    }
+
+    /// As [`Proposal::verify`]. What was signed here is not verified.
+    pub(crate) fn verify(&self, scheme: &dyn Scheme) -> Result<(), ProposalError> {
+        match &*self.proposal {
+            Proposal::Motion(motion) if self.is_own => motion.check_len(),
+            proposal => proposal.verify_as(&self.content, scheme),
         }
     }
 }

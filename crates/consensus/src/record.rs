@@ -131,8 +131,13 @@ impl Record {
     /// # Errors
     /// What is wrong with it.
     pub fn verify(&self, scheme: &dyn Scheme) -> Result<(), RecordError> {
+        self.verify_as(&self.hash(), scheme)
+    }
+
+    /// As [`verify`](Self::verify), given its [`hash`](Self::hash).
+    pub(crate) fn verify_as(&self, hash: &Digest, scheme: &dyn Scheme) -> Result<(), RecordError> {
         self.check_form()?;
-        if scheme.verify(&self.node, &self.hash(), &self.signature) {
+        if scheme.verify(&self.node, hash, &self.signature) {
             Ok(())
         } else {
             Err(RecordError::Signature(self.node))

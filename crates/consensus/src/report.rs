@@ -251,6 +251,11 @@ impl DeadReport {
     /// # Errors
     /// What is wrong with it.
     pub fn verify(&self, scheme: &dyn Scheme) -> Result<(), ReportError> {
+        self.verify_as(&self.hash(), scheme)
+    }
+
+    /// As [`verify`](Self::verify), given its [`hash`](Self::hash).
+    pub(crate) fn verify_as(&self, hash: &Digest, scheme: &dyn Scheme) -> Result<(), ReportError> {
         at_most("testimonies", TESTIMONIES_MAX, self.testimonies.len())?;
         at_most("silent panelists", SILENT_MAX, self.silent.len())?;
         at_most("bytes of endpoint", CAUSE_LEN_MAX, self.endpoint.len())?;
@@ -269,7 +274,7 @@ impl DeadReport {
                 return Err(ReportError::TwiceTheSameWitness(witness));
             }
         }
-        if !scheme.verify(&self.reporter, &self.hash(), &self.signature) {
+        if !scheme.verify(&self.reporter, hash, &self.signature) {
             return Err(ReportError::Signature {
                 what: "report",
                 by: self.reporter,

@@ -125,7 +125,7 @@ impl Proof {
             (record.node, key)
         };
         match self {
-            Self::Admission(certificate) => match &certificate.proposal {
+            Self::Admission(certificate) => match &*certificate.proposal {
                 Proposal::Admit(record) => Some(of_record(record, Standing::Admitted)),
                 _ => None,
             },
@@ -134,7 +134,7 @@ impl Proof {
                 Some(of_record(record, Standing::Left))
             }
             Self::Endorsed(endorsed) => Some((endorsed.node, endorsed.key)),
-            Self::Eviction(certificate) => match &certificate.proposal {
+            Self::Eviction(certificate) => match &*certificate.proposal {
                 Proposal::Evict(report) => Some((
                     report.suspect,
                     StandingKey {
@@ -172,7 +172,7 @@ impl Proof {
 
     /// The proof of what a certificate decides; `None` for a motion, which concerns no standing.
     pub fn of(certificate: Certificate) -> Option<Self> {
-        match certificate.proposal {
+        match *certificate.proposal {
             Proposal::Admit(_) => Some(Self::Admission(certificate)),
             Proposal::Evict(_) => Some(Self::Eviction(certificate)),
             Proposal::Motion(_) => None,
@@ -250,7 +250,7 @@ impl Proof {
             Self::Endorsed(endorsed) => endorsed.record.as_ref(),
             Self::Departure(departure) => departure.admission.record(),
             Self::Admission(certificate) | Self::Eviction(certificate) => {
-                match &certificate.proposal {
+                match &*certificate.proposal {
                     Proposal::Admit(record) => Some(record),
                     _ => None,
                 }
@@ -282,7 +282,9 @@ impl Proof {
         let mut widened = self.clone();
         let votes = &mut widened.certificate_mut().votes;
         for (voter, signature) in &other.certificate().votes {
-            votes.entry(*voter).or_insert(*signature);
+            if !votes.contains_key(voter) {
+                votes.insert(*voter, *signature);
+            }
         }
         Some(widened)
     }

@@ -4,7 +4,7 @@
 //! votes were counted, never on their order, as long as no voter signs both ways; the vote of one who does counts as
 //! it first came, and the contradiction is returned as evidence.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::certificate::Certificate;
 use crate::electorate::Electorate;
@@ -16,7 +16,8 @@ use crate::vote::{Choice, Equivocation, VerifiedVote, Vote, VoteError};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tally {
     proposal: ProposalId,
-    votes: BTreeMap<NodeId, Vote>,
+    /// Sorted by voter, one of each.
+    votes: Vec<Arc<Vote>>,
 }
 
 /// Where a vote stands.
@@ -44,8 +45,21 @@ impl Tally {
     pub const fn new(proposal: ProposalId) -> Self {
         Self {
             proposal,
-            votes: BTreeMap::new(),
+            votes: Vec::new(),
         }
+    }
+
+    /// An empty count, with room for as many votes.
+    pub(crate) fn with_room(proposal: ProposalId, votes: usize) -> Self {
+        Self {
+            proposal,
+            votes: Vec::with_capacity(votes),
+        }
+    }
+
+    /// What is voted on.
+    pub(crate) const fn proposal(&self) -> &ProposalId {
+        &self.proposal
     }
 
     /// Counts a vote.
@@ -53,6 +67,7 @@ impl Tally {
     /// # Errors
     /// [`VoteError::AnotherProposal`], or [`VoteError::Equivocation`] with both votes as evidence. The count is
     /// unchanged then.
+    #[inline]
     pub fn count(&mut self, vote: VerifiedVote) -> Result<Counted, VoteError> {
         let vote = vote.into_vote();
         if vote.proposal != self.proposal {
@@ -61,28 +76,41 @@ impl Tally {
                 got: vote.proposal,
             });
         }
-        match self.votes.get(&vote.voter) {
-            None => {
-                self.votes.insert(vote.voter, vote);
+        match self.place_of(&vote.voter) {
+            Err(place) => {
+                self.votes.insert(place, vote);
                 Ok(Counted::New)
             }
-            Some(first) if first.choice == vote.choice => Ok(Counted::Duplicate),
-            Some(first) => Err(VoteError::Equivocation(Box::new(Equivocation {
-                first: first.clone(),
-                second: vote,
+            Ok(place) if self.votes[place].choice == vote.choice => Ok(Counted::Duplicate),
+            Ok(place) => Err(VoteError::Equivocation(Box::new(Equivocation {
+                first: Vote::clone(&self.votes[place]),
+                second: Arc::unwrap_or_clone(vote),
             }))),
         }
     }
 
     /// How it stands in this electorate. Votes of others than its voters do not count.
+    #[inline]
     pub fn outcome(&self, electorate: &Electorate) -> Outcome {
-        let of = |choice| {
-            let chosen = |vote: &&Vote| vote.choice == choice && electorate.contains(&vote.voter);
-            self.votes.values().filter(chosen).count()
+        let (quorum, seats) = (electorate.quorum(), electorate.seats().len());
+        let all = |choice| {
+            self.votes
+                .iter()
+                .filter(|vote| vote.choice == choice)
+                .count()
         };
-        if of(Choice::Yes) >= electorate.quorum() {
+        // Most are counted before it matters whether all are voters'.
+        if all(Choice::Yes) < quorum && seats >= all(Choice::No) + quorum {
+            return Outcome::Open;
+        }
+        let of = |choice| {
+            let chosen =
+                |vote: &&Arc<Vote>| vote.choice == choice && electorate.contains(&vote.voter);
+            self.votes.iter().filter(chosen).count()
+        };
+        if of(Choice::Yes) >= quorum {
             Outcome::Carried
-        } else if electorate.seats().len() - of(Choice::No) < electorate.quorum() {
+        } else if seats - of(Choice::No) < quorum {
             Outcome::Defeated
         } else {
             Outcome::Open
@@ -93,32 +121,52 @@ impl Tally {
     pub fn certificate(&self, proposal: &Proposal, electorate: &Electorate) -> Option<Certificate> {
         let carried =
             self.outcome(electorate) == Outcome::Carried && proposal.id() == self.proposal;
-        carried.then(|| {
-            let yes = self
-                .votes
-                .values()
-                .filter(|vote| vote.choice == Choice::Yes);
-            Certificate::assemble(
-                proposal.clone(),
-                electorate,
-                yes.map(|vote| (vote.voter, vote.signature)),
-            )
-        })
+        carried.then(|| self.certificate_of(&Arc::new(proposal.clone()), electorate))
+    }
+
+    /// The certificate of what is known to be carried, and to be the proposal counted.
+    pub(crate) fn certificate_of(
+        &self,
+        proposal: &Arc<Proposal>,
+        electorate: &Electorate,
+    ) -> Certificate {
+        let yes = self.votes.iter().filter(|vote| vote.choice == Choice::Yes);
+        Certificate::assemble(
+            proposal.clone(),
+            electorate,
+            yes.map(|vote| (vote.voter, vote.signature)),
+        )
     }
 
     /// The votes counted, by voter.
     pub fn votes(&self) -> impl Iterator<Item = &Vote> {
-        self.votes.values()
+        self.votes.iter().map(|vote| &**vote)
     }
 
     /// A voter's vote.
+    #[inline]
     pub fn vote_of(&self, voter: &NodeId) -> Option<&Vote> {
-        self.votes.get(voter)
+        self.place_of(voter).ok().map(|place| &*self.votes[place])
+    }
+
+    #[inline]
+    fn place_of(&self, voter: &NodeId) -> Result<usize, usize> {
+        // Voters are often heard in order.
+        match self.votes.last() {
+            Some(last) if last.voter < *voter => Err(self.votes.len()),
+            _ => self.votes.binary_search_by(|vote| vote.voter.cmp(voter)),
+        }
+    }
+
+    /// Whether every seat has voted, if all votes counted are of voters of this electorate.
+    #[inline]
+    pub(crate) fn is_complete(&self, electorate: &Electorate) -> bool {
+        self.votes.len() >= electorate.seats().len()
     }
 
     /// The names of the seats that have not voted.
     pub fn silent<'a>(&'a self, electorate: &'a Electorate) -> impl Iterator<Item = &'a str> + 'a {
-        let voted = |voter: NodeId| self.votes.contains_key(&voter);
+        let voted = |voter: NodeId| self.vote_of(&voter).is_some();
         electorate
             .seats()
             .iter()

@@ -1,6 +1,7 @@
 //! One voter's signed word on one proposal.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +50,7 @@ pub struct Vote {
 /// A vote whose signature was checked against an electorate that its voter belongs to. What a
 /// [`Tally`](crate::Tally) counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct VerifiedVote(Vote);
+pub struct VerifiedVote(Arc<Vote>);
 
 /// Why a vote does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,27 +108,42 @@ impl Equivocation {
     }
 }
 
+/// What the statements of all votes of an electorate begin with.
+pub(crate) fn begin((network, epoch, electorate): (NetworkId, u64, Digest)) -> Transcript {
+    let mut this = Transcript::new("quorate/vote/1");
+    this.bytes(network.as_ref())
+        .u64(epoch)
+        .bytes(electorate.as_ref());
+    this
+}
+
 /// What a statement names an electorate by.
-const fn of(electorate: &Electorate) -> (NetworkId, u64, Digest) {
+pub(crate) const fn of(electorate: &Electorate) -> (NetworkId, u64, Digest) {
     (electorate.network(), electorate.epoch(), electorate.id())
 }
 
-/// What a voter signs: the same bytes for every voter of a proposal, so a certificate needs only their signatures.
-pub(crate) fn statement(
-    (network, epoch, electorate): (NetworkId, u64, Digest),
+pub(crate) fn statement_after(
+    beginning: &mut Transcript,
     proposal: &ProposalId,
     choice: Choice,
 ) -> Digest {
-    Transcript::new("quorate/vote/1")
-        .bytes(network.as_ref())
-        .u64(epoch)
-        .bytes(electorate.as_ref())
+    beginning
         .bytes(proposal.as_ref())
         .bytes(match choice {
             Choice::Yes => b"yes",
             Choice::No => b"no",
         })
         .finish()
+}
+
+/// What the voters of an electorate sign: the same bytes for every voter of a proposal, so a certificate needs only their
+/// signatures.
+pub(crate) fn statement_of(
+    electorate: &Electorate,
+    proposal: &ProposalId,
+    choice: Choice,
+) -> Digest {
+    statement_after(&mut begin(of(electorate)), proposal, choice)
 }
 
 impl Vote {
@@ -139,11 +155,23 @@ impl Vote {
         choice: Choice,
         reason: &str,
     ) -> Self {
+        let statement = statement_of(electorate, &proposal, choice);
+        Self::cast_as(signer, proposal, choice, reason, &statement)
+    }
+
+    /// As [`cast`](Self::cast), given [what is signed](statement_of).
+    pub(crate) fn cast_as(
+        signer: &dyn Signer,
+        proposal: ProposalId,
+        choice: Choice,
+        reason: &str,
+        statement: &Digest,
+    ) -> Self {
         Self {
             proposal,
             voter: signer.id(),
             choice,
-            signature: signer.sign(&statement(of(electorate), &proposal, choice)),
+            signature: signer.sign(statement),
             reason: cut(reason, REASON_LEN_MAX).to_owned(),
         }
     }
@@ -157,18 +185,14 @@ impl Vote {
         electorate: &Electorate,
         scheme: &dyn Scheme,
     ) -> Result<VerifiedVote, VoteError> {
-        let statement = self.statement(electorate);
-        self.verify_as(electorate, scheme, &statement)
+        let statement = statement_of(electorate, &self.proposal, self.choice);
+        Arc::new(self).verify_as(electorate, scheme, &statement)
     }
 
-    /// What its voter signs.
-    pub(crate) fn statement(&self, electorate: &Electorate) -> Digest {
-        statement(of(electorate), &self.proposal, self.choice)
-    }
-
-    /// As [`verify`](Self::verify), given its [`statement`](Self::statement), which all votes for one choice share.
+    /// As [`verify`](Self::verify), given [what is signed](statement_of), which all votes for one choice share.
+    #[inline]
     pub(crate) fn verify_as(
-        self,
+        self: Arc<Self>,
         electorate: &Electorate,
         scheme: &dyn Scheme,
         statement: &Digest,
@@ -189,17 +213,17 @@ impl Vote {
 
 impl VerifiedVote {
     /// A vote that was just signed here.
-    pub(crate) const fn own(vote: Vote) -> Self {
+    pub(crate) const fn own(vote: Arc<Vote>) -> Self {
         Self(vote)
     }
 
     /// The vote.
-    pub const fn vote(&self) -> &Vote {
+    pub fn vote(&self) -> &Vote {
         &self.0
     }
 
     /// The vote.
-    pub fn into_vote(self) -> Vote {
+    pub fn into_vote(self) -> Arc<Vote> {
         self.0
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn address_of(proof: &Proof) -> Option<String> {
     if let Some(record) = proof.record() {
         return record.endpoints.first().cloned();
     }
-    match &proof.certificate().proposal {
+    match &*proof.certificate().proposal {
         Proposal::Admit(record) => record.endpoints.first().cloned(),
         Proposal::Evict(report) => Some(report.endpoint.clone()),
         Proposal::Motion(_) => None,

@@ -249,6 +249,6 @@ fn foreign_admission(world: &World, cast: &Cast, id: HostId) -> Result<Proof, St
         epoch: electorate.epoch(),
         electorate: electorate.id(),
         votes: votes.collect(),
-        proposal,
+        proposal: proposal.into(),
     }))
 }

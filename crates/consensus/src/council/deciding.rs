@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::matter::{Matter, Own};
 use super::remembered::Casting;
 use super::{Council, Decision, Durable, Message, Output, claimed_key};
+use crate::certificate::Certificate;
 use crate::explanation::End;
 use crate::id::{NodeId, ProposalId};
 use crate::proposal::Proposal;
@@ -20,7 +21,7 @@ impl Council {
             vote,
             since,
         } = casting;
-        let remembered = self.remember(vote.proposal, opened_ms);
+        let remembered = self.remembered.entry(vote.proposal, opened_ms);
         remembered.vote = Some(vote.clone());
         remembered.since = Some(since);
         // Its matter may have ended meanwhile: nobody waits for the vote here, but it was given.
@@ -29,9 +30,11 @@ impl Council {
             return;
         };
         matter.own = Own::Cast(vote.clone());
-        for voter in self.others() {
-            self.send(voter, Message::Vote(vote.clone()));
-        }
+        self.outputs
+            .extend(self.others.iter().map(|to| Output::Send {
+                to: *to,
+                message: Message::Vote(vote.clone()),
+            }));
         // Its own vote, counted once: neither foreign nor contradicting.
         let _counted = self.count(VerifiedVote::own(vote));
     }
@@ -54,64 +57,76 @@ impl Council {
                 return Err(error);
             }
         }
-        let proposal = matter.proposal.clone();
-        let outcome = matter.tally.outcome(&self.electorate);
-        let (was_carried, was_announced) = (matter.carried, matter.announced);
-        // A proof from elsewhere may have carried it before this tally does.
-        matter.carried |= outcome == Outcome::Carried;
         let choice = vote.vote().choice;
-        // Later yes votes widen the certificate of a standing for readers who know other voters; a motion's is told once,
-        // and later noes change nothing.
-        let is_motion = matches!(*proposal, Proposal::Motion(_));
-        let adds = !was_carried || (choice == Choice::Yes && !is_motion);
-        let certificate = (outcome == Outcome::Carried && adds)
-            .then(|| matter.tally.certificate(&proposal, &self.electorate))
-            .flatten();
         self.outputs.push_back(Output::Counted {
-            proposal: proposal.clone(),
+            proposal: matter.proposal.clone(),
             vote: vote.into_vote(),
         });
-        match (outcome, certificate) {
-            (Outcome::Carried, Some(certificate)) if is_motion => {
-                matter.announced = true;
-                self.decided(proposal, Decision::Carried(Box::new(certificate)));
-            }
-            (Outcome::Carried, Some(certificate)) => {
-                let proof = Proof::of(certificate).map(Arc::new);
-                if let Some(proof) = proof.and_then(VerifiedProof::own) {
-                    self.persist_proof(proof);
+        // Later yes votes widen the certificate of a standing for readers who know other voters; a motion's is told once,
+        // and later noes change nothing.
+        let is_motion = matches!(*matter.proposal, Proposal::Motion(_));
+        let adds = !matter.carried || (choice == Choice::Yes && !is_motion);
+        if adds || !matter.announced {
+            // A proof from elsewhere may have carried it before this tally does.
+            match matter.tally.outcome(&self.electorate) {
+                Outcome::Carried if adds => {
+                    matter.carried = true;
+                    matter.announced |= is_motion;
+                    let proposal = &matter.proposal;
+                    let certificate = matter.tally.certificate_of(proposal, &self.electorate);
+                    self.carried(certificate);
+                    self.close_if_done(&id);
+                    return Ok(());
                 }
-            }
-            (Outcome::Defeated, _) if !was_announced => {
-                let reasons = self.matters[&id]
-                    .tally
-                    .votes()
-                    .filter(|vote| vote.choice == Choice::No)
-                    .map(|vote| (vote.voter, vote.reason.clone()))
-                    .collect();
-                if let Some(matter) = self.end(&id) {
-                    self.ends.note(matter, End::Defeated);
+                Outcome::Defeated if !matter.announced => {
+                    let reasons = matter
+                        .tally
+                        .votes()
+                        .filter(|vote| vote.choice == Choice::No)
+                        .map(|vote| (vote.voter, vote.reason.clone()))
+                        .collect();
+                    let proposal = matter.proposal.clone();
+                    if let Some(matter) = self.end(&id) {
+                        self.ends.note(matter, End::Defeated);
+                    }
+                    self.decided(proposal, Decision::Defeated(reasons));
+                    return Ok(());
                 }
-                self.decided(proposal, Decision::Defeated(reasons));
+                _ => {}
             }
-            _ => {}
         }
-        self.close_if_done(&id);
+        if matter.is_done(&self.electorate) {
+            let _carried = self.end(&id);
+        }
         Ok(())
+    }
+
+    /// What follows from a quorum of yes, or from one more.
+    fn carried(&mut self, certificate: Certificate) {
+        if !matches!(*certificate.proposal, Proposal::Motion(_)) {
+            let proof = Proof::of(certificate).map(Arc::new);
+            if let Some(proof) = proof.and_then(VerifiedProof::own) {
+                self.persist_proof(proof);
+            }
+            return;
+        }
+        let proposal = certificate.proposal.clone();
+        self.decided(proposal, Decision::Carried(Box::new(certificate)));
     }
 
     /// A decided matter stays open for late votes, which widen its certificate, until all have voted.
     pub(super) fn close_if_done(&mut self, id: &ProposalId) {
-        let is_done = |matter: &Matter| matter.announced && matter.is_complete(&self.electorate);
-        if self.matters.get(id).is_some_and(is_done) {
+        let matter = self.matters.get(id);
+        if matter.is_some_and(|matter| matter.is_done(&self.electorate)) {
             let _carried = self.end(id);
         }
     }
 
     /// Closes a matter whose end was told, and remembers that it was.
-    pub(super) fn end(&mut self, id: &ProposalId) -> Option<Matter> {
+    pub(super) fn end(&mut self, id: &ProposalId) -> Option<Box<Matter>> {
         let matter = self.matters.remove(id)?;
-        self.remember(*id, matter.proposal.opened_ms()).has_ended = true;
+        let remembered = self.remembered.entry(*id, matter.proposal.opened_ms());
+        remembered.has_ended = true;
         Some(matter)
     }
 
@@ -150,7 +165,7 @@ impl Council {
                 self.outputs.push_back(Output::Committed {
                     node,
                     proof: proof.clone(),
-                    previous,
+                    previous: previous.map(Box::new),
                 });
                 self.settle(node, key, &proof);
             }

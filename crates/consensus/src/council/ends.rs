@@ -31,7 +31,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    pub(super) fn note(&mut self, matter: Matter, end: End) {
+    pub(super) fn note(&mut self, matter: Box<Matter>, end: End) {
         let subject = matter.proposal.subject();
         let oldest = || {
             let ends = self.by_subject.iter();

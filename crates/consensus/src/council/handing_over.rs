@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::matter::Own;
-use super::{ConfigError, Council, Decision, Durable};
+use super::{ConfigError, Council, Decision, Durable, others};
 use crate::certificate::{Certificate, CertificateError};
 use crate::electorate::Electorate;
 use crate::endorsement::Endorsement;
 use crate::explanation::Withheld;
 use crate::proposal::Proposal;
+use crate::small_map::SmallMap;
 use crate::time::Now;
 
 impl Council {
@@ -18,20 +20,16 @@ impl Council {
     pub fn seal(&mut self) {
         self.sealed = true;
         // On their way to the disk: not given.
-        self.voting.clear();
-        let mut given = Vec::new();
-        for (id, matter) in &mut self.matters {
+        self.voting = SmallMap::new();
+        for matter in self.matters.values_mut() {
             match matter.own {
-                Own::Judging | Own::Persisting => {
-                    matter.own = Own::Withheld(Withheld::Sealed);
+                Own::Judging | Own::Persisting => matter.own = Own::Withheld(Withheld::Sealed),
+                Own::Cast(_) => {
+                    for voter in &self.others {
+                        matter.send(*voter, &mut self.outputs);
+                    }
                 }
-                Own::Cast(_) => given.push(*id),
                 Own::Withheld(_) => {}
-            }
-        }
-        for id in given {
-            for voter in self.others() {
-                self.send_matter(&id, voter);
             }
         }
     }
@@ -49,22 +47,23 @@ impl Council {
         if !electorate.contains(&self.signer.id()) {
             return Err(ConfigError::NotAVoter(self.signer.id()));
         }
+        self.others = others(&electorate, self.signer.id());
+        self.ahead = Ahead::of(&electorate);
         self.electorate = electorate;
         self.sealed = false;
-        self.voting.clear();
+        self.voting = SmallMap::new();
         self.early.clear();
         self.remembered.clear();
-        for (id, matter) in std::mem::take(&mut self.matters) {
+        for (_, matter) in std::mem::take(&mut self.matters).into_entries() {
             if matter.announced {
                 continue;
             }
+            let proposal = matter.proposal;
             // A motion is its proposer's to bring again.
-            let is_motion = matches!(*matter.proposal, Proposal::Motion(_));
-            if is_motion || self.open(id, matter.proposal.clone(), now).is_err() {
+            let is_motion = matches!(*proposal, Proposal::Motion(_));
+            if is_motion || self.propose(proposal.clone(), now).is_err() {
                 let silent = Vec::new();
-                self.decided(matter.proposal, Decision::Expired { silent });
-            } else {
-                self.send_to_all(&id, now.instant);
+                self.decided(proposal, Decision::Expired { silent });
             }
         }
         Ok(())

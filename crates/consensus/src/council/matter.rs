@@ -1,18 +1,20 @@
 //! One open proposal: its count, the own vote's progress, and when to do what.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::Config;
+use super::ahead::Ahead;
+use super::{Config, Message, Output};
 use crate::electorate::Electorate;
 use crate::explanation::Withheld;
-use crate::id::{Digest, ProposalId};
-use crate::proposal::Proposal;
+use crate::id::{Digest, NodeId};
+use crate::proposal::{Named, Proposal};
 use crate::tally::Tally;
-use crate::vote::{Choice, Vote};
+use crate::vote::{self, Choice, Vote};
 
 /// How far this voter's own vote has come.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub(super) enum Own {
     /// Signed, not durable yet: must not leave.
     Persisting,
     /// Durable and sent.
-    Cast(Vote),
+    Cast(Arc<Vote>),
     /// None will be cast, and why.
     Withheld(Withheld),
 }
@@ -39,49 +41,57 @@ pub(super) struct Matter {
     pub(super) deadline: Instant,
     pub(super) resend_at: Instant,
     pause: Duration,
-    /// What voters of an electorate sign for yes; a no is rare.
-    yes: Option<(Digest, Digest)>,
+    /// An electorate, and what its voters sign for yes; a no is rare.
+    yes: (Digest, Digest),
 }
 
 impl Matter {
     pub(super) fn new(
-        id: ProposalId,
-        proposal: Arc<Proposal>,
+        Named { id, proposal, .. }: Named,
+        electorate: &Electorate,
+        ahead: &Ahead,
         config: &Config,
         now: Instant,
     ) -> Self {
         Self {
             proposal,
-            tally: Tally::new(id),
+            tally: Tally::with_room(id, electorate.seats().len()),
             own: Own::Judging,
             carried: false,
             announced: false,
             deadline: now + config.deadline,
             resend_at: now + config.resend_first,
             pause: config.resend_first,
-            yes: None,
+            yes: (
+                electorate.id(),
+                ahead.statement(electorate, &id, Choice::Yes),
+            ),
         }
     }
 
-    /// What the voter of a vote on this signs: hashed once for all who say yes.
-    pub(super) fn statement(&mut self, vote: &Vote, electorate: &Electorate) -> Digest {
+    /// What a voter signs: hashed once for all who say yes.
+    #[inline]
+    pub(super) fn statement(&self, choice: Choice, electorate: &Electorate) -> Digest {
         match self.yes {
-            Some((of, statement)) if vote.choice == Choice::Yes && of == electorate.id() => {
-                statement
-            }
-            _ => {
-                let statement = vote.statement(electorate);
-                if vote.choice == Choice::Yes {
-                    self.yes = Some((electorate.id(), statement));
-                }
-                statement
-            }
+            (of, statement) if choice == Choice::Yes && of == electorate.id() => statement,
+            _ => vote::statement_of(electorate, self.tally.proposal(), choice),
         }
     }
 
-    /// Whether no vote can be added any more.
-    pub(super) fn is_complete(&self, electorate: &Electorate) -> bool {
-        self.tally.silent(electorate).next().is_none()
+    /// The proposal to a voter, and the own vote once it may leave.
+    pub(super) fn send(&self, to: NodeId, outputs: &mut VecDeque<Output>) {
+        let message = Message::Proposal(self.proposal.clone());
+        outputs.push_back(Output::Send { to, message });
+        if let Own::Cast(vote) = &self.own {
+            let message = Message::Vote(vote.clone());
+            outputs.push_back(Output::Send { to, message });
+        }
+    }
+
+    /// Whether its end was told and no vote can be added any more.
+    #[inline]
+    pub(super) fn is_done(&self, electorate: &Electorate) -> bool {
+        self.announced && self.tally.is_complete(electorate)
     }
 
     /// Sets the next sending: the pause doubles up to the limit, and ±25 % keep voters from sending in step.

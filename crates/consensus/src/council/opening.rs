@@ -5,30 +5,30 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::matter::{Matter, Own};
-use super::remembered::Remembered;
 use super::{Council, Output, ProposeError};
 use crate::explanation::Withheld;
 use crate::id::ProposalId;
-use crate::proposal::Proposal;
+use crate::proposal::{Named, Proposal};
 use crate::roster::{Standing, StandingKey};
 use crate::time::Now;
-use crate::vote::VerifiedVote;
+use crate::vote::{VerifiedVote, Vote};
 
 /// How many votes and ends are remembered for each proposal that may be open.
 const REMEMBERED_PER_OPEN: usize = 64;
 
 impl Council {
-    pub(super) fn open(
-        &mut self,
-        id: ProposalId,
-        proposal: Arc<Proposal>,
-        now: Now,
-    ) -> Result<(), ProposeError> {
-        self.check(&proposal, now)?;
-        self.check_memory(&id, now)?;
-        let mut matter = Matter::new(id, proposal.clone(), &self.config, now.instant);
-        let remembered = self.remembered.get(&id);
-        let said = remembered.and_then(|remembered| remembered.vote.clone());
+    pub(super) fn open(&mut self, named: Named, now: Now) -> Result<(), ProposeError> {
+        self.check(&named, now)?;
+        let id = named.id;
+        let said = self.recall(&id, now)?;
+        let proposal = named.proposal.clone();
+        let mut matter = Matter::new(
+            named,
+            &self.electorate,
+            &self.ahead,
+            &self.config,
+            now.instant,
+        );
         if let Some(vote) = &said {
             matter.own = Own::Cast(vote.clone());
         } else if self
@@ -42,24 +42,30 @@ impl Council {
         } else {
             self.outputs.push_back(Output::Judge { id, proposal });
         }
-        self.matters.insert(id, matter);
-        if let Some(Ok(vote)) = said.map(|vote| vote.verify(&self.electorate, &*self.scheme)) {
+        let statement = said.map(|vote| (matter.statement(vote.choice, &self.electorate), vote));
+        self.matters.insert(id, Box::new(matter));
+        if let Some((statement, vote)) = statement
+            && let Ok(vote) = vote.verify_as(&self.electorate, &*self.scheme, &statement)
+        {
             // Its own word, the first in the tally; it may decide alone.
             let _counted = self.count(vote);
         }
-        let (mine, others) = std::mem::take(&mut self.early)
-            .into_iter()
-            .partition(|vote| vote.vote().proposal == id);
-        self.early = others;
-        let mine: VecDeque<VerifiedVote> = mine;
-        for vote in mine {
-            // An equivocation among them is output as evidence.
-            let _counted = self.count(vote);
+        if self.early.iter().any(|vote| vote.vote().proposal == id) {
+            let (mine, others) = std::mem::take(&mut self.early)
+                .into_iter()
+                .partition(|vote| vote.vote().proposal == id);
+            self.early = others;
+            let mine: VecDeque<VerifiedVote> = mine;
+            for vote in mine {
+                // An equivocation among them is output as evidence.
+                let _counted = self.count(vote);
+            }
         }
         Ok(())
     }
 
-    pub(super) fn check(&self, proposal: &Proposal, now: Now) -> Result<(), ProposeError> {
+    pub(super) fn check(&self, named: &Named, now: Now) -> Result<(), ProposeError> {
+        let proposal = &*named.proposal;
         if proposal.network() != self.electorate.network() {
             return Err(ProposeError::AnotherNetwork {
                 expected: self.electorate.network(),
@@ -74,7 +80,8 @@ impl Council {
             });
         }
         self.check_standing(proposal)?;
-        let about_subject = |matter: &&Matter| matter.proposal.subject() == proposal.subject();
+        let subject = proposal.subject();
+        let about_subject = |matter: &&Box<Matter>| matter.proposal.subject() == subject;
         // Candidates cost nothing to make: they leave a quarter of the room for evictions.
         let open_max = match proposal {
             Proposal::Admit(_) => self.config.open_max - self.config.open_max / 4,
@@ -86,7 +93,7 @@ impl Council {
         {
             return Err(ProposeError::TooManyOpen);
         }
-        Ok(proposal.verify(&*self.scheme)?)
+        Ok(named.verify(&*self.scheme)?)
     }
 
     pub(super) fn check_standing(&self, proposal: &Proposal) -> Result<(), ProposeError> {
@@ -131,32 +138,22 @@ impl Council {
         }
     }
 
-    /// Whether there is room to remember what comes of this proposal.
-    pub(super) fn check_memory(&mut self, id: &ProposalId, now: Now) -> Result<(), ProposeError> {
+    /// The own vote, if it is durable and not forgotten yet. If nothing is remembered, whether there is room to remember
+    /// what comes of this proposal.
+    fn recall(&mut self, id: &ProposalId, now: Now) -> Result<Option<Arc<Vote>>, ProposeError> {
+        if let Some(remembered) = self.remembered.of(id) {
+            return Ok(remembered.vote.clone());
+        }
         let remembered_max = self.config.open_max.saturating_mul(REMEMBERED_PER_OPEN);
-        let is_full = |this: &Self| this.remembered.len() >= remembered_max;
-        if self.remembered.contains_key(id) || !is_full(self) {
-            return Ok(());
+        if self.remembered.has_room(remembered_max, now) {
+            Ok(None)
+        } else {
+            Err(ProposeError::TooManyOpen)
         }
-        self.forget(now);
-        if is_full(self) {
-            return Err(ProposeError::TooManyOpen);
-        }
-        Ok(())
-    }
-
-    pub(super) fn remember(&mut self, id: ProposalId, opened_ms: u64) -> &mut Remembered {
-        let remembered = self.remembered.entry(id);
-        remembered.or_insert(Remembered::new(opened_ms))
-    }
-
-    pub(super) fn forget(&mut self, now: Now) {
-        self.remembered
-            .retain(|_, remembered| !remembered.is_outdated(now));
     }
 
     pub(super) fn has_ended(&self, id: &ProposalId) -> bool {
-        let remembered = self.remembered.get(id);
+        let remembered = self.remembered.of(id);
         remembered.is_some_and(|remembered| remembered.has_ended)
     }
 

@@ -20,7 +20,7 @@ pub enum Message {
     /// Judge this and vote; if you have voted, send your vote (again).
     Proposal(Arc<Proposal>),
     /// Count this.
-    Vote(Vote),
+    Vote(Arc<Vote>),
     /// Take this in: it settles what you proposed.
     Proof(Arc<Proof>),
 }
@@ -34,7 +34,7 @@ pub enum Durable {
         /// When its proposal was opened, in milliseconds since the Unix epoch.
         opened_ms: u64,
         /// The vote.
-        vote: Vote,
+        vote: Arc<Vote>,
     },
     /// A standing's proof, before it is announced. Replaces an earlier one of the same node.
     Proof(Arc<Proof>),
@@ -91,7 +91,7 @@ pub enum Output {
         /// On what.
         proposal: Arc<Proposal>,
         /// The vote.
-        vote: Vote,
+        vote: Arc<Vote>,
     },
     /// A vote has ended here.
     Decided {
@@ -107,7 +107,7 @@ pub enum Output {
         /// What proves it.
         proof: Arc<Proof>,
         /// What it was before.
-        previous: Option<Entry>,
+        previous: Option<Box<Entry>>,
     },
     /// A known standing's proof carries more signatures now.
     Widened {

@@ -116,7 +116,8 @@ impl Proposed {
 }
 
 fn promise_statement(place: &Place, ballot: Ballot, accepted: Option<(Ballot, Digest)>) -> Digest {
-    let transcript = on_ballot(place.transcript("quorate/promise/1"), ballot);
+    let mut transcript = place.transcript("quorate/promise/1");
+    let transcript = on_ballot(&mut transcript, ballot);
     match accepted {
         None => transcript.u64(0),
         Some((ballot, change)) => on_ballot(transcript.u64(1), ballot).bytes(change.as_ref()),
@@ -125,11 +126,11 @@ fn promise_statement(place: &Place, ballot: Ballot, accepted: Option<(Ballot, Di
 }
 
 fn statement(domain: &str, place: &Place, ballot: Ballot, change: &Digest) -> Digest {
-    on_ballot(place.transcript(domain), ballot)
+    on_ballot(&mut place.transcript(domain), ballot)
         .bytes(change.as_ref())
         .finish()
 }
 
-fn on_ballot(transcript: Transcript, ballot: Ballot) -> Transcript {
+fn on_ballot(transcript: &mut Transcript, ballot: Ballot) -> &mut Transcript {
     transcript.u64(ballot.counter).bytes(ballot.leader.as_ref())
 }

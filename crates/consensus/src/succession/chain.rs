@@ -28,10 +28,11 @@ pub struct Place {
 impl Place {
     /// Begins a statement that is bound to this place.
     pub(super) fn transcript(&self, domain: &str) -> Transcript {
-        Transcript::new(domain)
-            .bytes(self.network.as_ref())
+        let mut this = Transcript::new(domain);
+        this.bytes(self.network.as_ref())
             .u64(self.epoch)
-            .bytes(self.head.as_ref())
+            .bytes(self.head.as_ref());
+        this
     }
 }
 

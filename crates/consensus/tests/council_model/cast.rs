@@ -115,7 +115,7 @@ fn certified(
     votes: impl IntoIterator<Item = (NodeId, Signature)>,
 ) -> Proof {
     Proof::of(Certificate {
-        proposal,
+        proposal: Arc::new(proposal),
         epoch: electorate.epoch(),
         electorate: electorate.id(),
         votes: votes.into_iter().collect(),

@@ -23,7 +23,7 @@ pub(crate) enum Write {
 impl From<Durable> for Write {
     fn from(durable: Durable) -> Self {
         match durable {
-            Durable::Vote { opened_ms, vote } => Self::Vote(opened_ms, vote),
+            Durable::Vote { opened_ms, vote } => Self::Vote(opened_ms, Arc::unwrap_or_clone(vote)),
             Durable::Proof(proof) => Self::Proof(proof),
             Durable::Forgotten(_) => unreachable!("electorates do not change here"),
         }

@@ -219,7 +219,7 @@ impl<'a> Work<'a> {
                 self.past
                     .said
                     .insert((cast.which(&vote.proposal), vote.choice));
-                Content::Vote(vote)
+                Content::Vote(Arc::unwrap_or_clone(vote))
             }
             Message::Proof(proof) => Content::proof(cast, proof),
         };

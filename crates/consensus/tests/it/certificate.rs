@@ -252,7 +252,7 @@ fn one_field_changed_and_it_proves_nothing() {
         (
             "another proposal under the signatures",
             Certificate {
-                proposal: other_candidate,
+                proposal: other_candidate.into(),
                 ..valid.clone()
             },
             forged_for_first(&valid),
@@ -260,7 +260,7 @@ fn one_field_changed_and_it_proves_nothing() {
         (
             "another incarnation under the signatures",
             Certificate {
-                proposal: next_life,
+                proposal: next_life.into(),
                 ..valid.clone()
             },
             forged_for_first(&valid),
@@ -268,7 +268,7 @@ fn one_field_changed_and_it_proves_nothing() {
         (
             "a record that its node did not sign",
             Certificate {
-                proposal: Proposal::Admit(next_record.clone()),
+                proposal: Proposal::Admit(next_record.clone()).into(),
                 ..valid.clone()
             },
             CertificateError::Proposal(ProposalError::Record(
@@ -387,8 +387,8 @@ fn ed25519_certificate(electorate: &Electorate) -> Certificate {
     Certificate {
         epoch: electorate.epoch(),
         electorate: electorate.id(),
-        votes: votes.into(),
-        proposal,
+        votes: votes.into_iter().collect(),
+        proposal: proposal.into(),
     }
 }
 

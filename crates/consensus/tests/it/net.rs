@@ -362,7 +362,7 @@ impl Net {
             Output::Send {
                 message: Message::Vote(vote),
                 ..
-            } => Some(vote),
+            } => Some(&**vote),
             _ => None,
         })
         .collect()
@@ -373,6 +373,7 @@ impl Store {
     pub(crate) fn write(&mut self, durable: Durable) {
         match durable {
             Durable::Vote { opened_ms, vote } => {
+                let vote = Arc::unwrap_or_clone(vote);
                 self.votes.insert(vote.proposal, (opened_ms, vote));
             }
             Durable::Proof(proof) => {

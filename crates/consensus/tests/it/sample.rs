@@ -1,6 +1,6 @@
 //! Made-up nodes, proposals and certificates, signed with the scheme that proves nothing.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use quorate_consensus::{
@@ -128,13 +128,13 @@ pub(crate) fn certificate(
     proposal: &Proposal,
     voters: impl IntoIterator<Item = u64>,
 ) -> Certificate {
-    let votes: BTreeMap<_, _> = voters
+    let votes = voters
         .into_iter()
         .map(|number| vote(electorate, proposal, number, Choice::Yes))
         .map(|vote| (vote.voter, vote.signature))
         .collect();
     Certificate {
-        proposal: proposal.clone(),
+        proposal: Arc::new(proposal.clone()),
         epoch: electorate.epoch(),
         electorate: electorate.id(),
         votes,

@@ -158,7 +158,7 @@ pub fn tell<'a>(proofs: impl IntoIterator<Item = &'a Arc<Proof>>) -> Vec<RosterM
 fn weight(proof: &Proof) -> usize {
     const SIGNED: usize = 32 + 64 + 4;
     let certificate = proof.certificate();
-    let content = match &certificate.proposal {
+    let content = match &*certificate.proposal {
         Proposal::Admit(record) => {
             let endpoints = record.endpoints.iter();
             let endpoints: usize = endpoints.map(|endpoint| endpoint.len() + 4).sum();

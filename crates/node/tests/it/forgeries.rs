@@ -421,7 +421,7 @@ async fn a_dead_confirmed_that_no_quorum_signed_evicts_nobody_on_whatever_way_it
     let seed = net.seeds[0].identity.clone();
     let genuine = net.eviction(target, 1, &net.quorum()).certificate().clone();
     let mut altered = genuine.clone();
-    if let Proposal::Evict(report) = &mut altered.proposal {
+    if let Proposal::Evict(report) = Arc::make_mut(&mut altered.proposal) {
         report.suspect = net.peers[3].id();
     }
     let mut against = genuine.clone();
@@ -524,7 +524,7 @@ async fn election(
         .await;
     for vote in votes(&record) {
         voter
-            .send(&Message::Council(council::Message::Vote(vote)))
+            .send(&Message::Council(council::Message::Vote(vote.into())))
             .await
             .unwrap();
     }

@@ -83,7 +83,7 @@ impl Net {
             Vote::cast(signer.key(), &electorate, id, Choice::Yes, "").signature
         };
         Certificate {
-            proposal,
+            proposal: proposal.into(),
             epoch: electorate.epoch(),
             electorate: electorate.id(),
             votes: signers

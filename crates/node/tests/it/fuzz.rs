@@ -45,7 +45,7 @@ pub(crate) fn certify(proposal: Proposal, signers: impl IntoIterator<Item = u64>
     let (electorate, id) = (electorate(), proposal.id());
     let sign = |number| Vote::cast(&signer(number), &electorate, id, Choice::Yes, "").signature;
     Certificate {
-        proposal,
+        proposal: proposal.into(),
         epoch: electorate.epoch(),
         electorate: electorate.id(),
         votes: signers
@@ -284,7 +284,7 @@ pub(crate) fn certificate() -> BoxedStrategy<Certificate> {
 
 pub(crate) fn proof() -> BoxedStrategy<Arc<Proof>> {
     let departure = (certificate(), number()).prop_map(|(admission, by)| {
-        let own = match &admission.proposal {
+        let own = match &*admission.proposal {
             Proposal::Admit(record) => Departure::sign(&signer_of(record.node), admission.clone()),
             _ => None,
         };
@@ -772,15 +772,16 @@ fn vote() -> BoxedStrategy<Vote> {
 fn council_message() -> BoxedStrategy<council::Message> {
     prop_oneof![
         proposal().prop_map(|proposal| council::Message::Proposal(Arc::new(proposal))),
-        vote().prop_map(council::Message::Vote),
+        vote().prop_map(|vote| council::Message::Vote(vote.into())),
         (any::<[u8; 32]>(), number(), choice()).prop_map(|(id, voter, choice)| {
-            council::Message::Vote(Vote::cast(
+            let vote = Vote::cast(
                 &signer(voter),
                 &electorate(),
                 ProposalId::new(id),
                 choice,
                 "",
-            ))
+            );
+            council::Message::Vote(vote.into())
         }),
         proof().prop_map(council::Message::Proof),
     ]

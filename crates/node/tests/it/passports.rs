@@ -129,11 +129,11 @@ async fn a_forged_passport_is_refused_with_what_is_wrong_with_it() {
     let by_one_and_nobody = net.admission(&liar, &[&seed, &made_up]);
     let nobody_signed = unsigned(&genuine);
     let mut altered = genuine.clone();
-    if let Proposal::Admit(record) = &mut altered.proposal {
+    if let Proposal::Admit(record) = Arc::make_mut(&mut altered.proposal) {
         record.endpoints = vec!["127.0.0.1:2".to_owned()];
     }
     let mut re_signed = genuine.clone();
-    re_signed.proposal = Proposal::Admit(net.record(&liar, "127.0.0.1:2", 2));
+    re_signed.proposal = Proposal::Admit(net.record(&liar, "127.0.0.1:2", 2)).into();
     let mut later = genuine.clone();
     later.epoch += 1;
     let target = net.peers[2].id();

@@ -970,7 +970,7 @@ fn longest_eviction(number: u64, seeds: u64) -> (Certificate, Electorate) {
         votes: (1..=seeds)
             .map(|seed| (NodeId::from(seed), sign(seed)))
             .collect(),
-        proposal,
+        proposal: proposal.into(),
     };
     (certificate, electorate)
 }

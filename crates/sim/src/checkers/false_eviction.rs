@@ -202,7 +202,7 @@ impl FalseEviction {
 
     fn certificate(&mut self, certificate: &Certificate, view: View<'_>) -> Result<(), String> {
         let (Proposal::Evict(report), Some(electorate)) =
-            (&certificate.proposal, &view.truth.electorate)
+            (&*certificate.proposal, &view.truth.electorate)
         else {
             return Ok(());
         };

@@ -5,12 +5,12 @@
 //! Attacks: nobody is in or out without a quorum's signatures, and no false eviction. Expected: its certificates prove
 //! nothing to anybody, and cost it the connection where they are forged; its one yes is never a quorum.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_consensus::{
-    Certificate, Choice, NodeId, Proof, Proposal, ProposalId, Record, Vote, council,
+    Certificate, Choice, NodeId, Proof, Proposal, ProposalId, Record, SmallMap, Vote, council,
 };
 use quorate_node::protocol::{Message, Purpose, RosterMessage};
 use quorate_node::roles::{ConnId, Frame, Output};
@@ -46,7 +46,7 @@ impl DecreeingSeed {
             self.evictions.insert(proposal);
             let signer = hands.means.signer.clone();
             let yes = Vote::cast(&*signer, &electorate, proposal, Choice::Yes, "");
-            hands.send_all(to, Message::Council(council::Message::Vote(yes)));
+            hands.send_all(to, Message::Council(council::Message::Vote(yes.into())));
         }
     }
 }
@@ -139,7 +139,7 @@ fn certify(proposal: Proposal, hands: &mut Hands) -> Option<Proof> {
     let electorate = hands.electorate()?;
     let signer = hands.means.signer.clone();
     let own = Vote::cast(&*signer, &electorate, proposal.id(), Choice::Yes, "");
-    let mut votes = BTreeMap::from([(hands.me, own.signature)]);
+    let mut votes = SmallMap::from_iter([(hands.me, own.signature)]);
     if hands.once_in(2) {
         let seeds: BTreeSet<NodeId> = hands.notes.seeds().into_iter().map(|(_, id)| id).collect();
         for seed in seeds {
@@ -148,7 +148,7 @@ fn certify(proposal: Proposal, hands: &mut Hands) -> Option<Proof> {
         }
     }
     Proof::of(Certificate {
-        proposal,
+        proposal: proposal.into(),
         epoch: electorate.epoch(),
         electorate: electorate.id(),
         votes,

@@ -81,7 +81,7 @@ fn say(conn: ConnId, vote: &Vote, choice: Choice, hands: &mut Hands) {
         electorate.map(|electorate| Vote::cast(&*signer, &electorate, vote.proposal, choice, ""))
     };
     if let Some(said) = said {
-        hands.send(conn, Message::Council(council::Message::Vote(said)));
+        hands.send(conn, Message::Council(council::Message::Vote(said.into())));
     }
 }
 

@@ -120,7 +120,7 @@ fn something_old(purpose: Purpose, hands: &mut Hands) -> Option<Message> {
                 signature: *signature,
                 reason: String::new(),
             };
-            Some(Message::Council(council::Message::Vote(vote)))
+            Some(Message::Council(council::Message::Vote(vote.into())))
         }
         // Whatever was heard on such a connection, said back: gossip, testimonies, echoes.
         _ => {

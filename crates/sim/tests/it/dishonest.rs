@@ -439,7 +439,7 @@ fn a_double_voter_signs_both_ways_and_the_rosters_are_equal() {
     for (said, message) in stage.by(liar) {
         if let Some(council::Message::Vote(vote)) = council_said(message) {
             let of_proposal = votes.entry(vote.proposal).or_default();
-            of_proposal.push((said.to, vote.clone()));
+            of_proposal.push((said.to, Vote::clone(vote)));
         }
     }
     let mut electorate = stage.list.electorate().unwrap();

@@ -23,7 +23,7 @@ impl Seed {
                 let write = self.write(SeedStored::Council(durable));
                 self.writes.insert(write, Persisted::Council(id));
             }
-            council::Output::Counted { proposal, vote } => self.tell_vote(&proposal, vote),
+            council::Output::Counted { proposal, vote } => self.tell_vote(&proposal, &vote),
             council::Output::Decided { proposal, decision } => {
                 if matches!(*proposal, Proposal::Motion(_)) {
                     self.tell_endorsement(decision, now);
@@ -51,9 +51,9 @@ impl Seed {
         }
     }
 
-    pub(super) fn tell_vote(&mut self, proposal: &Proposal, vote: Vote) {
+    pub(super) fn tell_vote(&mut self, proposal: &Proposal, vote: &Vote) {
         let (subject, voter) = (self.subject(proposal), self.party(vote.voter));
-        let (choice, reason) = (vote.choice, vote.reason);
+        let (choice, reason) = (vote.choice, vote.reason.clone());
         match proposal {
             Proposal::Admit(_) => self.out.event(Event::RegisterVote {
                 candidate: subject,

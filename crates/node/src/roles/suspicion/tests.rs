@@ -38,7 +38,7 @@ fn roster(electorate: &Electorate) -> Roster {
             epoch: electorate.epoch(),
             electorate: electorate.id(),
             votes: [(vote.voter, vote.signature)].into_iter().collect(),
-            proposal,
+            proposal: proposal.into(),
         }));
         let _new = roster.merge(proof.verify(electorate, &Unproven).unwrap());
     }

@@ -1,5 +1,6 @@
 //! What must be reported of a network with seeds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -128,19 +129,13 @@ fn a_vote_against_who_answers_is_reported() {
     let proposal = report(&world, PEER, 7);
     let asks = council(council::Message::Proposal(proposal.clone().into()));
     tell(&checker, &world, &sent(HostId(4), &asks)).unwrap();
-    let no = council(council::Message::Vote(vote(
-        &world,
-        SEED,
-        &proposal,
-        Choice::No,
-    )));
+    let no = council(council::Message::Vote(
+        vote(&world, SEED, &proposal, Choice::No).into(),
+    ));
     tell(&checker, &world, &sent(SEED, &no)).unwrap();
-    let yes = council(council::Message::Vote(vote(
-        &world,
-        SEED,
-        &proposal,
-        Choice::Yes,
-    )));
+    let yes = council(council::Message::Vote(
+        vote(&world, SEED, &proposal, Choice::Yes).into(),
+    ));
     assert_says(
         tell(&checker, &world, &sent(SEED, &yes)),
         "has been answering it",
@@ -157,12 +152,9 @@ fn a_vote_against_who_was_away_a_moment_ago_is_not_reported() {
     let proposal = report(&world, PEER, 7);
     let asks = council(council::Message::Proposal(proposal.clone().into()));
     tell(&checker, &world, &sent(HostId(4), &asks)).unwrap();
-    let yes = council(council::Message::Vote(vote(
-        &world,
-        SEED,
-        &proposal,
-        Choice::Yes,
-    )));
+    let yes = council(council::Message::Vote(
+        vote(&world, SEED, &proposal, Choice::Yes).into(),
+    ));
     tell(&checker, &world, &sent(SEED, &yes)).unwrap();
 }
 
@@ -180,7 +172,7 @@ fn a_certificate_against_who_answered_is_reported_whoever_signed_it() {
             .into_iter()
             .map(|vote| (vote.voter, vote.signature))
             .collect(),
-        proposal,
+        proposal: proposal.into(),
     };
     let stored = Stored::Seed(SeedStored::Council(Durable::Proof(
         Proof::Eviction(certificate).into(),
@@ -233,7 +225,7 @@ fn a_proof_that_is_shown_before_it_is_on_the_disk_is_reported() {
     let roster = world.host(SEED).process.as_ref().unwrap().roster().unwrap();
     let mut proof = (*roster.get(&world.host(PEER).id()).unwrap().proof).clone();
     if let Proof::Admission(certificate) = &mut proof
-        && let Proposal::Admit(record) = &mut certificate.proposal
+        && let Proposal::Admit(record) = Arc::make_mut(&mut certificate.proposal)
     {
         record.incarnation += 1;
     }
@@ -248,7 +240,7 @@ fn a_vote_both_ways_is_reported() {
     let stores = |choice| {
         let stored = Stored::Seed(SeedStored::Council(Durable::Vote {
             opened_ms: 0,
-            vote: vote(&world, SEED, &proposal, choice),
+            vote: vote(&world, SEED, &proposal, choice).into(),
         }));
         let fact = Fact::Durable {
             host: SEED,
@@ -458,7 +450,7 @@ fn a_double_vote_that_is_not_told_of_is_reported() {
     };
     let votes = [Choice::Yes, Choice::No].map(|choice| {
         let vote = vote(&world, HostId(1), &proposal, choice);
-        council(council::Message::Vote(vote))
+        council(council::Message::Vote(vote.into()))
     });
     for frame in &votes {
         let fact = Fact::Arrived {

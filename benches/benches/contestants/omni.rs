@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use omnipaxos::messages::Message;
 use omnipaxos::storage::{Entry, NoSnapshot};
+use omnipaxos::util::LogEntry;
 use omnipaxos::{ClusterConfig, OmniPaxos, ServerConfig};
 use omnipaxos_storage::memory_storage::MemoryStorage;
 
-use crate::command;
+use super::{Contestant, command, number_of};
 
 /// Until a leader is there.
 const TICKS: usize = 20;
@@ -62,18 +63,6 @@ impl Cluster {
         this
     }
 
-    /// One command, until every server has read it as decided.
-    pub(crate) fn decide(&mut self) {
-        let leader = &mut self.servers[self.leader];
-        leader.append(Command(command(self.count))).unwrap();
-        self.carry();
-        for server in &self.servers {
-            let decided = server.read_decided_suffix(self.count as usize).unwrap();
-            assert_eq!(decided.len(), 1);
-        }
-        self.count += 1;
-    }
-
     fn carry(&mut self) {
         loop {
             for server in &mut self.servers {
@@ -88,5 +77,22 @@ impl Cluster {
                 self.servers[to].handle_incoming(message);
             }
         }
+    }
+}
+
+impl Contestant for Cluster {
+    fn decide(&mut self) {
+        let number = self.count;
+        let leader = &mut self.servers[self.leader];
+        leader.append(Command(command(number))).unwrap();
+        self.carry();
+        for server in &self.servers {
+            let decided = server.read_decided_suffix(number as usize).unwrap();
+            let [LogEntry::Decided(Command(command))] = &decided[..] else {
+                unreachable!("one command is decided, not {decided:?}");
+            };
+            assert_eq!(number_of(command), number);
+        }
+        self.count += 1;
     }
 }

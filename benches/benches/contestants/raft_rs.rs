@@ -6,7 +6,7 @@ use raft::eraftpb::{ConfState, Entry, Message};
 use raft::storage::MemStorage;
 use raft::{Config, RawNode, StateRole};
 
-use crate::command;
+use super::{Contestant, command, number_of};
 
 pub(crate) struct Cluster {
     nodes: Vec<RawNode<MemStorage>>,
@@ -40,15 +40,6 @@ impl Cluster {
         this.carry();
         assert_eq!(this.nodes[0].raft.state, StateRole::Leader);
         this
-    }
-
-    /// One command, until every node has applied it.
-    pub(crate) fn decide(&mut self) {
-        let command = command(self.count).to_vec();
-        self.nodes[0].propose(Vec::new(), command).unwrap();
-        self.count += 1;
-        self.carry();
-        assert!(self.applied.iter().all(|applied| *applied == self.count));
     }
 
     fn carry(&mut self) {
@@ -91,6 +82,19 @@ impl Cluster {
         node.advance_apply();
         // A new leader's first entry is empty.
         let is_command = |entry: &&Entry| !entry.data.is_empty();
-        self.applied[place] += committed.iter().filter(is_command).count() as u64;
+        for entry in committed.iter().filter(is_command) {
+            assert_eq!(number_of(&entry.data), self.applied[place]);
+            self.applied[place] += 1;
+        }
+    }
+}
+
+impl Contestant for Cluster {
+    fn decide(&mut self) {
+        let command = command(self.count).to_vec();
+        self.nodes[0].propose(Vec::new(), command).unwrap();
+        self.count += 1;
+        self.carry();
+        assert!(self.applied.iter().all(|applied| *applied == self.count));
     }
 }
