@@ -534,6 +534,8 @@ fn what_a_seed_decides_alone_is_not_decided() {
 fn three_members(conduct: Conduct, seed: u64) -> (Stage, usize) {
     let mut stage = Stage::new(LONG);
     stage.seed = seed;
+    // Another moment, another founding record: its hash says who leads.
+    stage.now.unix_ms += seed;
     let liar = 1;
     for at in 0..3 {
         let admission = Admission {
@@ -625,7 +627,7 @@ fn contradictions(stage: &Stage, liar: usize) -> (usize, usize) {
 #[test]
 fn an_equivocator_signs_two_acceptances_of_one_ballot_and_leaves_evidence() {
     let (mut total, mut forks, mut noticed) = ((0, 0), 0, 0);
-    for seed in 0..8 {
+    for seed in 0..20 {
         let (mut stage, liar) = three_members(Conduct::Equivocator, seed * 100);
         for _ in 0..2 {
             let newcomer = stage.add_member(Admission::ask(), None);

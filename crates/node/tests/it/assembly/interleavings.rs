@@ -100,6 +100,8 @@ impl Story {
             Step::Start(at) => self.world.start(*at),
             Step::Kill(at) => {
                 self.world.kill(*at);
+                // What it asked before it died is open no more, also where nobody had looked yet.
+                self.look();
                 self.open.retain(|(who, _), _| who != at);
             }
             Step::KillInBallot(at, dies, ms) => {
