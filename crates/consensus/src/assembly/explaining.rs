@@ -15,7 +15,8 @@ use crate::succession::{Chain, Change};
 use crate::time::Now;
 use crate::vote::Choice;
 
-/// Why a node is in, out or pending. See the [module](self).
+/// Why a node is in, out or pending, as one member has it. [`of_chain`](Self::of_chain) makes it of a chain alone,
+/// [`Assembly::explain`] of all that the member was told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// Whom it is about.

@@ -231,9 +231,8 @@ proptest! {
                 prop_assert!(after.0 <= REMEMBERED_MAX && after.1 <= REMEMBERED_MAX);
                 // Nobody pays for what was not refuted, and never for less than three.
                 prop_assert!(after.0 <= refuted[usize::try_from(member).unwrap()]);
-                match pause(&reputation, member, now) {
-                    Some(pause) => prop_assert!(after.0 > FREE && pause <= PAUSE.1),
-                    None => {}
+                if let Some(pause) = pause(&reputation, member, now) {
+                    prop_assert!(after.0 > FREE && pause <= PAUSE.1);
                 }
                 if after.1 <= FREE {
                     prop_assert!(!reputation.is_doubted(&node(member), now));
