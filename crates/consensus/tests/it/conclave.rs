@@ -40,10 +40,11 @@ struct World {
 }
 
 fn digest(holds: &BTreeSet<u64>) -> Digest {
-    holds
-        .iter()
-        .fold(Transcript::new("test"), |t, number| t.u64(*number))
-        .finish()
+    let mut transcript = Transcript::new("test");
+    for number in holds {
+        transcript = transcript.u64(*number).clone();
+    }
+    transcript.finish()
 }
 
 fn record(number: u64) -> Record {

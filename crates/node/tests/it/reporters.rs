@@ -41,10 +41,10 @@ fn admission(number: u64) -> Arc<Proof> {
     let voter = Unproven::signer(id(SEED));
     let vote = Vote::cast(&voter, &electorate, proposal.id(), Choice::Yes, "");
     Arc::new(Proof::Admission(Certificate {
-        proposal,
+        proposal: proposal.into(),
         epoch: 0,
         electorate: electorate.id(),
-        votes: [(vote.voter, vote.signature)].into(),
+        votes: [(vote.voter, vote.signature)].into_iter().collect(),
     }))
 }
 
