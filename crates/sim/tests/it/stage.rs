@@ -466,6 +466,6 @@ fn certify(proposal: Proposal, electorate: &Electorate) -> Certificate {
         votes: (1..=2).map(sign).collect(),
         epoch: electorate.epoch(),
         electorate: electorate.id(),
-        proposal,
+        proposal: proposal.into(),
     }
 }

@@ -172,7 +172,7 @@ fn a_certificate_against_who_answered_is_reported_whoever_signed_it() {
             .into_iter()
             .map(|vote| (vote.voter, vote.signature))
             .collect(),
-        proposal,
+        proposal: proposal.into(),
     };
     let stored = Stored::Seed(SeedStored::Council(Durable::Proof(
         Proof::Eviction(certificate).into(),
