@@ -85,19 +85,17 @@ impl Councils {
     }
 
     fn drain(&mut self, place: usize) {
-        while let Some(output) = self.voters[place].1.poll_output() {
+        let council = &mut self.voters[place].1;
+        while let Some(output) = council.poll_output() {
             match output {
                 Output::Send { to, message } => {
                     let to = self.places[usize::from(to.as_bytes()[self.differing])];
                     self.wire.push_back((place, to, message));
                 }
                 Output::Judge { id, .. } => {
-                    let now = self.now;
-                    self.voters[place]
-                        .1
-                        .handle_judgement(id, Choice::Yes, "", now);
+                    council.handle_judgement(id, Choice::Yes, "", self.now);
                 }
-                Output::Persist { id, .. } => self.voters[place].1.handle_persisted(id),
+                Output::Persist { id, .. } => council.handle_persisted(id),
                 Output::Decided { proposal, decision } => {
                     let Proposal::Motion(motion) = &*proposal else {
                         unreachable!("a motion is decided, not to {proposal}");

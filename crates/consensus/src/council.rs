@@ -73,7 +73,7 @@ pub struct Council {
     electorate: Electorate,
     /// The voters met so far but this one.
     others: Vec<NodeId>,
-    ahead: Ahead,
+    ahead: Box<Ahead>,
     config: Config,
     rng: ChaCha8Rng,
     roster: Roster,
@@ -115,7 +115,7 @@ impl Council {
             others: others(&electorate, signer.id()),
             signer,
             scheme,
-            ahead: Ahead::of(&electorate),
+            ahead: Box::new(Ahead::of(&electorate)),
             electorate,
             config,
             rng: ChaCha8Rng::seed_from_u64(seed),
@@ -297,10 +297,13 @@ impl Council {
     /// [`Output::Equivocated`]).
     pub fn handle_vote(&mut self, vote: impl Into<Arc<Vote>>) -> Result<(), VoteError> {
         let vote: Arc<Vote> = vote.into();
-        if let Some(matter) = self.matters.get(&vote.proposal) {
-            let statement = matter.statement(vote.choice, &self.electorate);
+        if let Ok(place) = self.matters.place_of(&vote.proposal) {
+            let statement = self
+                .matters
+                .at(place)
+                .statement(vote.choice, &self.electorate);
             let vote = vote.verify_as(&self.electorate, &*self.scheme, &statement)?;
-            return self.count(vote);
+            return self.count_in(place, vote);
         }
         let statement = vote::statement_of(&self.electorate, &vote.proposal, vote.choice);
         let vote = vote.verify_as(&self.electorate, &*self.scheme, &statement)?;

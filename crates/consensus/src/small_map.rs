@@ -80,7 +80,8 @@ impl<K, V> SmallMap<K, V> {
 
 impl<K: Ord, V> SmallMap<K, V> {
     #[inline]
-    fn place_of(&self, key: &K) -> Result<usize, usize> {
+    /// Where a key is, until something is inserted or taken out; or where it would be.
+    pub(crate) fn place_of(&self, key: &K) -> Result<usize, usize> {
         // Often there is one, or what comes is the largest.
         let Some(((last, _), before)) = self.0.split_last() else {
             return Err(0);
@@ -90,6 +91,14 @@ impl<K: Ord, V> SmallMap<K, V> {
             Ordering::Equal => Ok(before.len()),
             Ordering::Greater => before.binary_search_by(|(other, _)| other.cmp(key)),
         }
+    }
+
+    pub(crate) fn at(&self, place: usize) -> &V {
+        &self.0[place].1
+    }
+
+    pub(crate) fn at_mut(&mut self, place: usize) -> &mut V {
+        &mut self.0[place].1
     }
 
     /// Whether there is an entry of this key.

@@ -17,7 +17,7 @@ use crate::vote::{Choice, Equivocation, VerifiedVote, Vote, VoteError};
 pub struct Tally {
     proposal: ProposalId,
     /// Sorted by voter, one of each.
-    votes: Vec<Arc<Vote>>,
+    votes: Vec<Vote>,
 }
 
 /// Where a vote stands.
@@ -69,7 +69,12 @@ impl Tally {
     /// unchanged then.
     #[inline]
     pub fn count(&mut self, vote: VerifiedVote) -> Result<Counted, VoteError> {
-        let vote = vote.into_vote();
+        self.count_shared(&vote)
+    }
+
+    /// As [`count`](Self::count), of a vote that is used elsewhere too.
+    pub(crate) fn count_shared(&mut self, vote: &VerifiedVote) -> Result<Counted, VoteError> {
+        let vote = vote.vote();
         if vote.proposal != self.proposal {
             return Err(VoteError::AnotherProposal {
                 expected: self.proposal,
@@ -78,13 +83,13 @@ impl Tally {
         }
         match self.place_of(&vote.voter) {
             Err(place) => {
-                self.votes.insert(place, vote);
+                self.votes.insert(place, vote.clone());
                 Ok(Counted::New)
             }
             Ok(place) if self.votes[place].choice == vote.choice => Ok(Counted::Duplicate),
             Ok(place) => Err(VoteError::Equivocation(Box::new(Equivocation {
-                first: Vote::clone(&self.votes[place]),
-                second: Arc::unwrap_or_clone(vote),
+                first: self.votes[place].clone(),
+                second: vote.clone(),
             }))),
         }
     }
@@ -104,8 +109,7 @@ impl Tally {
             return Outcome::Open;
         }
         let of = |choice| {
-            let chosen =
-                |vote: &&Arc<Vote>| vote.choice == choice && electorate.contains(&vote.voter);
+            let chosen = |vote: &&Vote| vote.choice == choice && electorate.contains(&vote.voter);
             self.votes.iter().filter(chosen).count()
         };
         if of(Choice::Yes) >= quorum {
@@ -140,13 +144,13 @@ impl Tally {
 
     /// The votes counted, by voter.
     pub fn votes(&self) -> impl Iterator<Item = &Vote> {
-        self.votes.iter().map(|vote| &**vote)
+        self.votes.iter()
     }
 
     /// A voter's vote.
     #[inline]
     pub fn vote_of(&self, voter: &NodeId) -> Option<&Vote> {
-        self.place_of(voter).ok().map(|place| &*self.votes[place])
+        self.place_of(voter).ok().map(|place| &self.votes[place])
     }
 
     #[inline]

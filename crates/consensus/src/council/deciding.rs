@@ -12,7 +12,7 @@ use crate::id::{NodeId, ProposalId};
 use crate::proposal::Proposal;
 use crate::roster::{Merged, Proof, Standing, StandingKey, VerifiedProof};
 use crate::tally::{Counted, Outcome};
-use crate::vote::{Choice, VerifiedVote, VoteError};
+use crate::vote::{Choice, VerifiedVote, Vote, VoteError};
 
 impl Council {
     pub(super) fn vote_is_durable(&mut self, casting: Casting) {
@@ -40,11 +40,16 @@ impl Council {
     }
 
     pub(super) fn count(&mut self, vote: VerifiedVote) -> Result<(), VoteError> {
-        let id = vote.vote().proposal;
-        let Some(matter) = self.matters.get_mut(&id) else {
-            return Ok(());
-        };
-        match matter.tally.count(vote.clone()) {
+        match self.matters.place_of(&vote.vote().proposal) {
+            Ok(place) => self.count_in(place, vote),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Counts a vote on the matter at this place.
+    pub(super) fn count_in(&mut self, place: usize, vote: VerifiedVote) -> Result<(), VoteError> {
+        let matter = self.matters.at_mut(place);
+        match matter.tally.count_shared(&vote) {
             Ok(Counted::Duplicate) => return Ok(()),
             Ok(Counted::New) => {}
             Err(error) => {
@@ -57,7 +62,11 @@ impl Council {
                 return Err(error);
             }
         }
-        let choice = vote.vote().choice;
+        let Vote {
+            proposal: id,
+            choice,
+            ..
+        } = *vote.vote();
         self.outputs.push_back(Output::Counted {
             proposal: matter.proposal.clone(),
             vote: vote.into_vote(),

@@ -81,15 +81,14 @@ impl Council {
         }
         self.check_standing(proposal)?;
         let subject = proposal.subject();
-        let about_subject = |matter: &&Box<Matter>| matter.proposal.subject() == subject;
         // Candidates cost nothing to make: they leave a quarter of the room for evictions.
         let open_max = match proposal {
             Proposal::Admit(_) => self.config.open_max - self.config.open_max / 4,
             _ => self.config.open_max,
         };
+        let subjects = self.matters.values().map(|open| open.proposal.subject());
         if self.matters.len() >= open_max
-            || self.matters.values().filter(about_subject).count()
-                >= self.config.open_per_subject_max
+            || subjects.filter(|open| *open == subject).count() >= self.config.open_per_subject_max
         {
             return Err(ProposeError::TooManyOpen);
         }
