@@ -76,7 +76,7 @@ impl World {
             (vote.voter, vote.signature)
         };
         let certificate = Certificate {
-            proposal,
+            proposal: proposal.into(),
             epoch: self.electorate.epoch(),
             electorate: self.electorate.id(),
             votes: (1..=2).map(sign).collect(),
