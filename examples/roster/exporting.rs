@@ -15,6 +15,8 @@ pub(crate) struct SeedStore<'a> {
     kind: &'static str,
     /// The network: a hash of the seeds' addresses.
     network: NetworkId,
+    /// Which electorate of the network decides, counted from 0.
+    epoch: u64,
     /// How many seeds decide.
     quorum: usize,
     /// The seeds, by address.
@@ -102,10 +104,12 @@ struct MemberOf<'a> {
 
 /// The first address that a proof names.
 pub(crate) fn address(proof: &Proof) -> String {
-    match &proof.certificate().proposal {
-        Proposal::Admit(record) => record.endpoints.first().cloned().unwrap_or_default(),
+    if let Some(record) = proof.record() {
+        return record.endpoints.first().cloned().unwrap_or_default();
+    }
+    match &*proof.certificate().proposal {
         Proposal::Evict(report) => report.endpoint.clone(),
-        Proposal::Motion(_) => String::new(),
+        Proposal::Admit(_) | Proposal::Motion(_) => String::new(),
     }
 }
 
@@ -122,7 +126,10 @@ impl<'a> SeedStore<'a> {
                 standing: checked.key.standing,
                 incarnation: checked.key.incarnation,
                 attempt: checked.key.attempt,
-                opened_ms: certificate.proposal.opened_ms(),
+                opened_ms: checked.proof.record().map_or_else(
+                    || certificate.proposal.opened_ms(),
+                    |record| record.opened_ms,
+                ),
                 address: address(&checked.proof),
                 signers: certificate.votes.keys().copied().collect(),
                 problem: checked.fault.as_deref(),
@@ -137,6 +144,7 @@ impl<'a> SeedStore<'a> {
         Self {
             kind: "seed",
             network: seeded.network,
+            epoch: seeded.electorate.epoch(),
             quorum: seeded.electorate.quorum(),
             seats: seats.collect(),
             standings: standings.collect(),

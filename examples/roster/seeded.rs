@@ -58,7 +58,15 @@ impl Seeded {
                 ),
             });
         }
-        let electorate = electorate(&list, &held.seats)?;
+        let mut electorate = electorate(&list, &held.seats)?;
+        for step in &held.steps {
+            if step.epoch() >= electorate.epoch() {
+                let next = step.follow(&electorate, &Ed25519);
+                electorate = next.map_err(|error| {
+                    format!("a stored change of the electorate does not follow: {error}")
+                })?;
+            }
+        }
         let mut this = Self {
             network,
             electorate,
@@ -109,8 +117,9 @@ impl Seeded {
             proofs.filter(|c| c.key.standing == standing).count()
         };
         let mut text = format!(
-            "Network {}: {} seeds, {} decide; {} in, {} evicted, {} left\n",
+            "Network {}, epoch {}: {} seeds, {} decide; {} in, {} evicted, {} left\n",
             self.network,
+            self.electorate.epoch(),
             self.electorate.seats().len(),
             self.electorate.quorum(),
             of(Standing::Admitted),

@@ -43,6 +43,15 @@ pub(crate) struct Args {
     /// How many nodes per time to vote for at most, as in 5/60s.
     #[arg(long, value_name = "N/TIME", value_parser = count_per_time)]
     rate: Option<(u32, Duration)>,
+    /// Read what is typed: `help` says what there is. A seed that asks its operator does so anyway.
+    #[arg(long)]
+    pub(crate) prompt: bool,
+    /// Ask for a seat, if this node has none, and wait until every seed has agreed to it (`seat` at its prompt).
+    #[arg(long)]
+    pub(crate) join: bool,
+    /// Go on with the seeds of this list alone, without a vote: when a majority is lost for good, at every seed that is left.
+    #[arg(long, value_name = "FILE", conflicts_with = "join")]
+    pub(crate) recover: Option<PathBuf>,
     /// Print an invitation, which `peer --invitation` takes, and exit.
     #[arg(long)]
     pub(crate) invite: bool,

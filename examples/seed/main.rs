@@ -9,7 +9,9 @@
 //! `outputfile_seed_<port>.txt`. Ctrl+C ends it; what it knows is kept under `--data`.
 //!
 //! It votes for everybody who can be reached, unless told otherwise: `--admit ask` asks at the prompt (type `help` there),
-//! `--admit invited` wants an invitation, which `--invite` prints.
+//! `--admit invited` wants an invitation, which `--invite` prints. A node that is in no line of the list asks for a seat with
+//! `--join`, and gets it when `seat` was typed at every seed; `seeds`, `unseat` and `resign` are typed there, too, where a seed
+//! was started with `--prompt`.
 
 mod args;
 mod prompt;
@@ -23,7 +25,9 @@ use quorate_examples::{
     Log, StopSignals, exit, hush_the_opening_of_stores, log_to_the_end, trace_as_asked,
 };
 use quorate_node::store::{Kind, Store};
-use quorate_node::{AdmissionPolicy as _, Events, Identity, Node, SeedLine, SeedList};
+use quorate_node::{
+    AdmissionPolicy as _, Events, Identity, Node, RequestError, SeedLine, SeedList,
+};
 
 use args::Args;
 use prompt::{Command, Prompt};
@@ -45,26 +49,33 @@ async fn run(args: Args) -> Result<(), String> {
         return invite(&args, &data, &seeds);
     }
     let policy = args.policy()?;
-    let asks = policy.asks();
-    let signals = StopSignals::watch()?;
-    let node = Node::seed(args.listen(), seeds.clone())
+    let reads = policy.asks() || args.prompt;
+    let mut signals = StopSignals::watch()?;
+    let mut builder = Node::seed(args.listen(), seeds)
         .data(&data)
         .advertise(args.advertise.clone())
-        .admission(policy)
-        .spawn()
-        .await
-        .map_err(|error| error.to_string())?;
+        .admission(policy);
     let mut log = Log::open(format!("outputfile_seed_{}.txt", args.port))?;
-    let count = seeds.lines().len();
+    if args.join {
+        builder = builder.joins();
+        log.line("Waiting for a seat: agree to it at every seed");
+    }
+    if let Some(file) = &args.recover {
+        let list = SeedList::load(file).map_err(|error| error.to_string())?;
+        builder = builder.recover(list);
+    }
+    let node = signals.or_stopped(builder.spawn()).await?;
+    let node = node.map_err(|error| error.to_string())?;
+    let info = node.electorate().await;
+    let (count, quorum) = info.map_or((0, 0), |info| (info.seats.len(), info.quorum));
     log.line(format_args!(
-        "Seed {} listens at {}; {} of {count} seeds decide",
+        "Seed {} listens at {}; {quorum} of {count} seeds decide",
         node.id(),
-        node.address(),
-        count / 2 + 1
+        node.address()
     ));
     let events = node.events();
     signals.leave(node.clone());
-    if asks {
+    if reads {
         converse(node, events, &mut log).await
     } else {
         drop(node);
@@ -113,6 +124,21 @@ async fn carry_out(line: &Line, node: &Node, prompt: &mut Prompt, log: &mut Log)
                 .for_each(|line| log.line(line));
         }
         Command::Help => return prompt::HELP.iter().for_each(|line| log.line(line)),
+        Command::Seeds => {
+            let info = node.electorate().await;
+            let lines = info.map(|info| prompt.show_seats(&info));
+            return lines.into_iter().flatten().for_each(|line| log.line(line));
+        }
+        Command::Config => {
+            let info = node.electorate().await;
+            return match info.and_then(|info| info.seed_list()) {
+                Some(list) => list.to_string().lines().for_each(|line| log.line(line)),
+                None => log.line("Not all seeds have been met yet"),
+            };
+        }
+        Command::Seat(who) => return tell(node.seat(who).await, "Agreed", log),
+        Command::Unseat(who) => return tell(node.unseat(who).await, "Wanted", log),
+        Command::Resign => return tell(node.resign().await, "Given up", log),
         Command::Allow(who) => (who, node.allow(who).await, "Allowed"),
         Command::Deny(who, why) => (who, node.deny(who, why).await, "Denied"),
     };
@@ -120,6 +146,13 @@ async fn carry_out(line: &Line, node: &Node, prompt: &mut Prompt, log: &mut Log)
     match done {
         Ok(()) => log.line(format_args!("{word}: {name}")),
         Err(error) => log.line(format_args!("{name} is not answered: {error}")),
+    }
+}
+
+fn tell(done: Result<(), RequestError>, word: &str, log: &mut Log) {
+    match done {
+        Ok(()) => log.line(word),
+        Err(error) => log.line(format_args!("Not done: {error}")),
     }
 }
 

@@ -1,16 +1,21 @@
-//! The operator's prompt: what is typed there, and how candidates are called.
+//! The operator's prompt: what is typed there, and how candidates and seeds are called.
 
 use std::collections::BTreeMap;
 
-use quorate_node::{Event, NodeId, Party, PendingCandidate};
+use quorate_node::{ElectorateInfo, Event, NodeId, Party, PendingCandidate};
 
 /// The fewest digits of a key that name a candidate.
 const KEY_DIGITS_MIN: usize = 6;
 
-pub(crate) const HELP: [&str; 4] = [
+pub(crate) const HELP: [&str; 9] = [
     "pending              who waits for your word",
     "allow WHO            lets a candidate in, as far as this seed is concerned",
     "deny WHO [REASON]    keeps it out for an hour, and tells it why",
+    "seeds                who votes, and who is to",
+    "seat WHO             agrees to a seat for a node that wants one; all seeds have to",
+    "unseat WHO           wants a seed unseated; all others have to",
+    "resign               gives up this seed's own seat",
+    "config               the seed list of now, for nodes that are to start with it",
     "WHO is a candidate's number or address, the beginning of its key, or the whole key of one that is still to come.",
 ];
 
@@ -22,6 +27,11 @@ pub(crate) enum Command {
     Help,
     Allow(NodeId),
     Deny(NodeId, String),
+    Seeds,
+    Seat(NodeId),
+    Unseat(NodeId),
+    Resign,
+    Config,
 }
 
 /// Who waits, each by a number that it keeps.
@@ -29,6 +39,8 @@ pub(crate) enum Command {
 pub(crate) struct Prompt {
     waiting: BTreeMap<u64, Party>,
     last: u64,
+    /// Seeds, and who wants to be one, by address.
+    seats: BTreeMap<String, NodeId>,
 }
 
 impl Prompt {
@@ -45,8 +57,43 @@ impl Prompt {
                 self.waiting.retain(|_, party| party.id != candidate.id);
                 None
             }
+            Event::SeatWanted { candidate, .. } => {
+                let address = candidate.address.clone()?;
+                self.seats.insert(address, candidate.id);
+                None
+            }
             _ => None,
         }
+    }
+
+    /// Who sits where, and who wants to, so that they can be called by their addresses; and in words.
+    pub(crate) fn show_seats(&mut self, info: &ElectorateInfo) -> Vec<String> {
+        let of_seat =
+            |(address, voter): &(String, Option<NodeId>)| Some((address.clone(), (*voter)?));
+        self.seats = info.seats.iter().filter_map(of_seat).collect();
+        let wanted = info.wanted.iter();
+        let wanted = wanted.filter_map(|it| Some((it.candidate.address.clone()?, it.candidate.id)));
+        self.seats.extend(wanted);
+        let changing = if info.is_changing { ", changing" } else { "" };
+        let mut lines = vec![format!(
+            "Epoch {}: {} of {} seeds decide{changing}",
+            info.epoch,
+            info.quorum,
+            info.seats.len()
+        )];
+        lines.extend(info.seats.iter().map(|(address, voter)| {
+            let voter = voter.map_or("not met yet".to_owned(), |voter| voter.to_string());
+            format!("  {address}  {voter}")
+        }));
+        lines.extend(info.wanted.iter().map(|it| {
+            let waiting: Vec<String> = it.waiting.iter().map(ToString::to_string).collect();
+            format!(
+                "  {} wants a seat; not agreed: {}",
+                it.candidate,
+                waiting.join(", ")
+            )
+        }));
+        lines
     }
 
     /// What a line means, or what is wrong with it.
@@ -57,6 +104,15 @@ impl Prompt {
             ("", _) => Ok(Command::Nothing),
             ("pending", "") => Ok(Command::Pending),
             ("help", _) => Ok(Command::Help),
+            ("seeds", "") => Ok(Command::Seeds),
+            ("config", "") => Ok(Command::Config),
+            ("resign", "") => Ok(Command::Resign),
+            ("seat", who) if !who.is_empty() && reason.is_empty() => {
+                self.find_seat(who).map(Command::Seat)
+            }
+            ("unseat", who) if !who.is_empty() && reason.is_empty() => {
+                self.find_seat(who).map(Command::Unseat)
+            }
             ("allow", who) if !who.is_empty() && reason.is_empty() => {
                 self.find(who).map(Command::Allow)
             }
@@ -65,7 +121,8 @@ impl Prompt {
                 Ok(Command::Deny(who, reason.to_owned()))
             }
             _ => Err(format!(
-                "expected pending, allow WHO, deny WHO [REASON] or help, got {line:?}"
+                "expected pending, allow WHO, deny WHO [REASON], seeds, seat WHO, unseat WHO, resign, config or help, got \
+                 {line:?}"
             )),
         }
     }
@@ -109,6 +166,13 @@ impl Prompt {
         self.last += 1;
         self.waiting.insert(self.last, candidate.clone());
         self.last
+    }
+
+    fn find_seat(&self, who: &str) -> Result<NodeId, String> {
+        let by_address = self.seats.get(who).copied();
+        by_address.or_else(|| who.parse().ok()).ok_or_else(|| {
+            format!("Neither a seed nor a node that wants a seat is called {who}: see seeds")
+        })
     }
 
     fn find(&self, who: &str) -> Result<NodeId, String> {
@@ -213,12 +277,55 @@ mod tests {
     }
 
     #[test]
+    fn seeds_and_those_who_want_to_be_are_called_by_their_addresses() {
+        let mut prompt = Prompt::default();
+        let wants = Event::SeatWanted {
+            candidate: Party::from(&*record(1)),
+            by: Party::from(&*record(1)),
+        };
+        assert!(prompt.read("seat 10.0.0.1:6001").is_err());
+        prompt.handle_event(&wants);
+        let [wanting, seed] = [1, 2].map(NodeId::from);
+        assert_eq!(
+            prompt.read("seat 10.0.0.1:6001"),
+            Ok(Command::Seat(wanting))
+        );
+        let info = ElectorateInfo {
+            network: NetworkId::NONE,
+            epoch: 3,
+            quorum: 2,
+            seats: vec![
+                ("10.0.0.9:1".to_owned(), Some(seed)),
+                ("10.0.0.9:2".to_owned(), None),
+            ],
+            is_changing: false,
+            wanted: Vec::new(),
+        };
+        let lines = prompt.show_seats(&info);
+        assert_eq!(lines[0], "Epoch 3: 2 of 2 seeds decide");
+        assert!(lines[2].ends_with("not met yet"));
+        assert_eq!(prompt.read("unseat 10.0.0.9:1"), Ok(Command::Unseat(seed)));
+        assert_eq!(
+            prompt.read(&format!("unseat {seed}")),
+            Ok(Command::Unseat(seed))
+        );
+        assert!(
+            prompt
+                .read("unseat 10.0.0.9:2")
+                .unwrap_err()
+                .contains("see seeds")
+        );
+    }
+
+    #[test]
     fn other_lines_are_told_what_was_expected() {
         let prompt = Prompt::default();
         for (line, command) in [
             ("  ", Command::Nothing),
             ("pending", Command::Pending),
             ("HELP", Command::Help),
+            ("seeds", Command::Seeds),
+            ("resign", Command::Resign),
         ] {
             assert_eq!(prompt.read(line), Ok(command));
         }

@@ -113,26 +113,38 @@ impl StopSignals {
     }
 
     /// Makes the node leave at the first of them.
-    #[cfg(unix)]
     pub fn leave(mut self, node: Node) {
         tokio::spawn(async move {
-            tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
-                _ = self.hang_up.recv() => {}
-            }
+            self.first().await;
             node.leave().await;
         });
     }
 
-    /// Makes the node leave at Ctrl+C.
+    /// Does something that may take long.
+    ///
+    /// # Errors
+    /// When one of them comes first.
+    pub async fn or_stopped<T>(&mut self, work: impl Future<Output = T>) -> Result<T, String> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.first() => Err("stopped before it had begun".to_owned()),
+        }
+    }
+
+    #[cfg(unix)]
+    async fn first(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+
     #[cfg(not(unix))]
-    pub fn leave(self, node: Node) {
-        tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                node.leave().await;
-            }
-        });
+    async fn first(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 

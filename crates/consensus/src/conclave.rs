@@ -131,14 +131,10 @@ impl Conclave {
             if step.epoch() < this.electorate.epoch() {
                 continue;
             }
-            this.electorate = match step {
-                Step::HandedOver(handover) => {
-                    let next = handover.verify(&this.electorate, &*this.scheme)?;
-                    this.handovers.insert(handover.epoch, handover);
-                    next
-                }
-                Step::Recovered { next, .. } => next.following(&this.electorate)?,
-            };
+            this.electorate = step.follow(&this.electorate, &*this.scheme)?;
+            if let Step::HandedOver(handover) = step {
+                this.handovers.insert(handover.epoch, handover);
+            }
         }
         this.settle(now);
         Ok(this)

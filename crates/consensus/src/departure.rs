@@ -16,7 +16,7 @@ pub enum Passport {
     /// The certificate of its admission.
     Admission(Certificate),
     /// Its admission, endorsed by a later electorate.
-    Endorsed(Endorsed),
+    Endorsed(Box<Endorsed>),
 }
 
 impl Passport {

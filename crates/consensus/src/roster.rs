@@ -67,7 +67,7 @@ pub enum Proof {
     /// The member's own departure.
     Departure(Departure),
     /// Any of these, endorsed by the voters of a later epoch.
-    Endorsed(Endorsed),
+    Endorsed(Box<Endorsed>),
 }
 
 /// A proof that was checked against an electorate. What a [`Roster`] merges.
@@ -447,7 +447,7 @@ impl Roster {
         let mut proofs = Vec::with_capacity(endorsed.len());
         for endorsed in endorsed {
             let (node, key) = (endorsed.node, endorsed.key);
-            let proof = Arc::new(Proof::Endorsed(endorsed));
+            let proof = Arc::new(Proof::Endorsed(Box::new(endorsed)));
             proofs.push(proof.clone());
             self.merge(VerifiedProof { node, key, proof });
         }

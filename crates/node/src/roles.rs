@@ -99,10 +99,6 @@ pub trait Role: Send + 'static {
 
 /// What travels in one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a frame is moved once and never stored in numbers"
-)]
 pub enum Frame {
     /// The first each way.
     Hello(Hello),

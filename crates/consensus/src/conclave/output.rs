@@ -9,6 +9,7 @@ use crate::electorate::Electorate;
 use crate::handover::{Handover, HandoverError, Seal, Seating};
 use crate::id::{Digest, NodeId};
 use crate::record::{Record, RecordError};
+use crate::scheme::Scheme;
 use crate::succession::{Durable, Evidence, SayError};
 
 /// Names one [`Output::Persist`] until it is answered.
@@ -65,6 +66,21 @@ impl Step {
         match self {
             Self::HandedOver(handover) => handover.epoch,
             Self::Recovered { epoch, .. } => *epoch,
+        }
+    }
+
+    /// The electorate that it makes of the one that it ends.
+    ///
+    /// # Errors
+    /// When it does not follow.
+    pub fn follow(
+        &self,
+        electorate: &Electorate,
+        scheme: &dyn Scheme,
+    ) -> Result<Electorate, HandoverError> {
+        match self {
+            Self::HandedOver(handover) => handover.verify(electorate, scheme),
+            Self::Recovered { next, .. } => next.following(electorate),
         }
     }
 }

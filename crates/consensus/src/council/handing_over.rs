@@ -48,7 +48,7 @@ impl Council {
             return Err(ConfigError::NotAVoter(self.signer.id()));
         }
         self.others = others(&electorate, self.signer.id());
-        self.ahead = Box::new(Ahead::of(&electorate));
+        *self.ahead = Ahead::of(&electorate);
         self.electorate = electorate;
         self.sealed = false;
         self.voting = SmallMap::new();

@@ -137,11 +137,11 @@ fn nothing_of_an_endorsed_standing_can_be_changed() {
     endorsed(&mut roster, &epoch(1));
     endorsed(&mut roster, &epoch(2));
     let of = |number| match &*roster.get(&node(number)).unwrap().proof {
-        Proof::Endorsed(endorsed) => endorsed.clone(),
+        Proof::Endorsed(endorsed) => (**endorsed).clone(),
         other => panic!("{other:?}"),
     };
     let verify = |endorsed: &Endorsed| {
-        let proof = Arc::new(Proof::Endorsed(endorsed.clone()));
+        let proof = Arc::new(Proof::Endorsed(Box::new(endorsed.clone())));
         proof.verify(&epoch(2), &Unproven).map(drop)
     };
     let good = of(55);

@@ -49,7 +49,7 @@ pub enum SeedStored {
     },
     /// The conclave's: what was said about the electorate's present change.
     Said(succession::Durable),
-    /// The electorate is followed by another. What was said about it is not needed any more.
+    /// The electorate is followed by another. What was said about it, and the votes given in it, are not needed any more.
     Step(Step),
     /// What the operator said of a node.
     Answer {
@@ -140,6 +140,7 @@ pub(super) fn write(
             let is_news = steps.insert(step.epoch(), value.as_ref())?.is_none();
             if is_news {
                 transaction.open_table(SAID)?.retain(|_, _| false)?;
+                transaction.open_table(VOTES)?.retain(|_, _| false)?;
             }
         }
         SeedStored::Seat { address, id } => {

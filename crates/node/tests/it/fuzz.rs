@@ -302,7 +302,7 @@ pub(crate) fn proof() -> BoxedStrategy<Arc<Proof>> {
         6 => certificate().prop_map(|certificate| Proof::of(certificate.clone()).unwrap_or(Proof::Admission(certificate))),
         1 => certificate().prop_map(Proof::Admission),
         1 => certificate().prop_map(Proof::Eviction),
-        1 => endorsed().prop_map(Proof::Endorsed),
+        1 => endorsed().prop_map(|endorsed| Proof::Endorsed(Box::new(endorsed))),
         2 => departure,
     ]
     .prop_map(Arc::new)
