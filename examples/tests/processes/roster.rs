@@ -407,10 +407,10 @@ fn admission(net: &Network, number: u16) -> Certificate {
     let proposal = Proposal::Admit(record);
     let vote = Vote::cast(&seed_key(), &electorate, proposal.id(), Choice::Yes, "");
     Certificate {
-        proposal,
+        proposal: proposal.into(),
         epoch: 0,
         electorate: electorate.id(),
-        votes: [(vote.voter, vote.signature)].into(),
+        votes: [(vote.voter, vote.signature)].into_iter().collect(),
     }
 }
 
@@ -434,7 +434,10 @@ fn filled(members: u16) -> (Network, String) {
             address: net.seeds()[0].clone(),
             id: seed_key().id(),
         },
-        SeedStored::Council(Durable::Vote { opened_ms: 1, vote }),
+        SeedStored::Council(Durable::Vote {
+            opened_ms: 1,
+            vote: vote.into(),
+        }),
     ];
     stored.extend((100..100 + members).map(|n| SeedStored::Council(Durable::Proof(of(n)))));
     let stored: Vec<Stored> = stored.into_iter().map(Stored::Seed).collect();

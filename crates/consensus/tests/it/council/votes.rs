@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use quorate_consensus::council::{Decision, Output, ProposeError};
 use quorate_consensus::{
-    Choice, Equivocation, NetworkId, Proposal, QuorumRule, Unproven, VOTING_WINDOW_MS, VoteError,
+    Choice, Equivocation, MOTION_LEN_MAX, Motion, NetworkId, Proposal, ProposalError, QuorumRule,
+    Unproven, VOTING_WINDOW_MS, VoteError,
 };
 
 use crate::net::{Net, Verdict};
@@ -218,6 +219,35 @@ fn a_wall_clock_that_jumps_does_not_make_a_voter_forget_its_word() {
         net.votes_sent(0)
             .iter()
             .all(|vote| vote.proposal == id && vote.choice == Choice::Yes)
+    );
+}
+
+#[test]
+fn a_motion_of_ones_own_is_signed_and_decided_as_any_other_and_no_longer_than_it_may_be() {
+    let mut net = Net::new(3);
+    let now = net.now;
+    let id = net
+        .council_mut(0)
+        .propose_motion("tea", "at five", 7, now)
+        .unwrap();
+    let signed = Motion::sign(&signer(1), NETWORK, "tea", "at five", 7, now.unix_ms);
+    assert_eq!(id, Proposal::Motion(signed).id());
+    net.pump(0);
+    net.run_for(Duration::from_secs(1));
+    for at in net.all() {
+        let [Decision::Carried(certificate)] = net.decisions(at, id)[..] else {
+            panic!("expected that it is carried at {at}");
+        };
+        assert_eq!(certificate.verify(&net.electorate, &Unproven), Ok(()));
+    }
+    let too_long = net
+        .council_mut(0)
+        .propose_motion("tea", vec![0; MOTION_LEN_MAX], 8, now);
+    assert_eq!(
+        too_long,
+        Err(ProposeError::Content(ProposalError::MotionTooLong(
+            MOTION_LEN_MAX + 3
+        )))
     );
 }
 
