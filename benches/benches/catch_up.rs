@@ -39,10 +39,7 @@ async fn main() {
     };
     let missed = members * MISSED / MEMBERS;
     println!("{members} members, {runs} runs each; from the first link to an equal roster:");
-    println!(
-        "{:<34} {:>10} {:>10} {:>10}",
-        "", "min", "median", "max"
-    );
+    println!("{:<34} {:>10} {:>10} {:>10}", "", "min", "median", "max");
     for signatures in [2, 3] {
         let seeds = Seeds::plan();
         let population = Population::new(&seeds, members, signatures);

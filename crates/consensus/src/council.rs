@@ -25,6 +25,7 @@
 //!
 //! Left out: who is asked to judge (a probe, a policy, a person) is the caller's.
 
+mod committing;
 mod config;
 mod deciding;
 mod error;
@@ -48,10 +49,11 @@ use crate::certificate::CertificateError;
 use crate::electorate::{Electorate, ElectorateError};
 use crate::id::{NodeId, ProposalId};
 use crate::proposal::Proposal;
-use crate::roster::{Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof};
+use crate::roster::{Proof, ProofError, Roster, Standing, StandingKey};
 use crate::scheme::{Scheme, Signer};
 use crate::time::Now;
 use crate::vote::{Choice, VerifiedVote, Vote, VoteError};
+use committing::Committing;
 use matter::{Matter, Own};
 use remembered::{Casting, Remembered};
 
@@ -69,7 +71,7 @@ pub struct Council {
     remembered: BTreeMap<ProposalId, Remembered>,
     /// Votes that overtook their proposal.
     early: VecDeque<VerifiedVote>,
-    committing: BTreeMap<PersistId, VerifiedProof>,
+    committing: Committing,
     voting: BTreeMap<PersistId, Casting>,
     abstain_until: Option<Instant>,
     next_persist: u64,
@@ -103,7 +105,7 @@ impl Council {
             matters: BTreeMap::new(),
             remembered: BTreeMap::new(),
             early: VecDeque::new(),
-            committing: BTreeMap::new(),
+            committing: Committing::default(),
             voting: BTreeMap::new(),
             abstain_until: None,
             next_persist: 0,
@@ -126,6 +128,18 @@ impl Council {
         let proof = proof.verify(&self.electorate, &*self.scheme)?;
         self.roster.merge(proof);
         Ok(())
+    }
+
+    /// As [`restore_proof`](Self::restore_proof), for all of them; returns what was wrong with those that do not verify.
+    pub fn restore_proofs(&mut self, proofs: Vec<Arc<Proof>>) -> Vec<ProofError> {
+        let mut wrong = Vec::new();
+        for proof in Proof::verify_all(proofs, &self.electorate, &*self.scheme) {
+            match proof {
+                Ok(proof) => drop(self.roster.merge(proof)),
+                Err(error) => wrong.push(error),
+            }
+        }
+        wrong
     }
 
     /// Casts no vote before `instant`: a voter that lost its store may have voted on anything still open, so it waits
@@ -251,21 +265,45 @@ impl Council {
     /// # Errors
     /// When it does not verify. A proof of what is known already is not verified and not an error.
     pub fn handle_proof(&mut self, proof: Arc<Proof>) -> Result<(), ProofError> {
-        let known = |(node, key): (NodeId, StandingKey)| {
-            let entry = self.roster.get(&node);
-            entry.is_some_and(|entry| {
-                let votes = |proof: &Proof| proof.certificate().votes.len();
-                entry.key > key || (entry.key == key && votes(&entry.proof) >= votes(&proof))
-            })
-        };
-        let claims = proof.claims();
-        let mut committing = self.committing.values();
-        if claims.is_some_and(known) || committing.any(|known| *known.proof() == proof) {
-            return Ok(());
+        if self.is_news(&proof) {
+            let proof = proof.verify(&self.electorate, &*self.scheme)?;
+            self.persist_proof(proof);
         }
-        let proof = proof.verify(&self.electorate, &*self.scheme)?;
-        self.persist_proof(proof);
         Ok(())
+    }
+
+    /// As [`handle_proof`](Self::handle_proof), for many that came together; returns what was wrong with those that do not
+    /// verify.
+    pub fn handle_proofs(&mut self, mut proofs: Vec<Arc<Proof>>) -> Vec<ProofError> {
+        proofs.retain(|proof| self.is_news(proof));
+        let mut wrong = Vec::new();
+        for proof in Proof::verify_all(proofs, &self.electorate, &*self.scheme) {
+            match proof {
+                Ok(proof) => self.persist_proof(proof),
+                Err(error) => wrong.push(error),
+            }
+        }
+        wrong
+    }
+
+    /// Whether a node's standing, or a larger one, is durable or about to be.
+    pub fn holds(&self, node: &NodeId, key: &StandingKey) -> bool {
+        let entry = self.roster.get(node);
+        entry.is_some_and(|entry| entry.key >= *key)
+            || self.committing.about(node).any(|known| known.key() >= *key)
+    }
+
+    /// Whether a proof says more than what is known, as far as that shows without checking it.
+    fn is_news(&self, proof: &Arc<Proof>) -> bool {
+        let Some((node, key)) = proof.claims() else {
+            return true;
+        };
+        let is_known = self.roster.get(&node).is_some_and(|entry| {
+            let votes = |proof: &Proof| proof.certificate().votes.len();
+            entry.key > key || (entry.key == key && votes(&entry.proof) >= votes(proof))
+        });
+        let mut committing = self.committing.about(&node);
+        !is_known && !committing.any(|known| known.proof() == proof)
     }
 
     /// The caller's answer to [`Output::Judge`]. The reason travels with the vote.

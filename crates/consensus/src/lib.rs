@@ -90,6 +90,7 @@ pub mod succession;
 mod tally;
 mod text;
 mod time;
+mod together;
 mod transcript;
 mod vote;
 
@@ -111,7 +112,7 @@ pub use report::{
 pub use roster::{
     BUCKETS, Entry, Merged, Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof,
 };
-pub use scheme::{Scheme, Signer, Unproven, UnprovenSigner};
+pub use scheme::{Scheme, Signed, Signer, Unproven, UnprovenSigner};
 pub use succession::Succession;
 pub use tally::{Counted, Outcome, Tally};
 pub use time::{Now, VOTING_WINDOW_MS};

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use quorate_consensus::{Ed25519, NodeId, Signer};
+use quorate_consensus::{NodeId, Signer};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::checking::Threaded;
 use crate::config::{Admission, Discovery, Options, SeedList};
 use crate::error::StartError;
 use crate::identity::Identity;
@@ -229,7 +230,7 @@ impl Builder<PeerKind> {
         let endpoints = self.endpoints(site.address)?;
         let role = Peer::new(
             site.signer(),
-            Arc::new(Ed25519),
+            Arc::new(Threaded),
             endpoints,
             &self.kind.0,
             self.options.clone(),
@@ -285,7 +286,7 @@ impl Builder<SeedKind> {
         };
         let role = Seed::new(
             site.signer(),
-            Arc::new(Ed25519),
+            Arc::new(Threaded),
             &endpoints[0],
             &self.kind.0,
             self.options.clone(),
@@ -346,7 +347,7 @@ impl Builder<MemberKind> {
         restored.lost = lost;
         let role = Member::new(
             site.signer(),
-            Arc::new(Ed25519),
+            Arc::new(Threaded),
             endpoints,
             self.kind.discovery,
             self.kind.admission,

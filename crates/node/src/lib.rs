@@ -45,6 +45,7 @@
 mod planted;
 
 mod builder;
+mod checking;
 pub mod client;
 pub mod config;
 mod error;

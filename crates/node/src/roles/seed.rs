@@ -17,6 +17,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::connections::{Connections, Realm};
+use super::fetching::Fetching;
 use super::probing::{Outcome, ProbeId, Probes};
 use super::seats::Seats;
 use super::suspicion::{Surroundings, Suspicions};
@@ -73,6 +74,7 @@ pub struct Seed {
     news: Vec<Arc<Proof>>,
     news_at: Instant,
     compare_at: Instant,
+    fetching: Fetching,
     has_ended: bool,
     now: Instant,
     /// What `poll_timeout` promises; settled once after each input.
@@ -147,16 +149,14 @@ impl Seed {
         if !abstain.is_zero() {
             out.event(Event::Abstaining(abstain));
         }
-        for proof in restored.proofs {
-            match council.restore_proof(proof) {
-                // Signed by a seed that was replaced meanwhile, say: the other seeds have a proof that can be judged.
-                Err(error) if !error.is_forgery() => {
-                    out.event(Event::StoreFailed(format!(
-                        "a stored proof cannot be judged: {error}"
-                    )));
-                }
-                restored => restored?,
+        for error in council.restore_proofs(restored.proofs) {
+            if error.is_forgery() {
+                return Err(error.into());
             }
+            // Signed by a seed that was replaced meanwhile, say: the other seeds have a proof that can be judged.
+            out.event(Event::StoreFailed(format!(
+                "a stored proof cannot be judged: {error}"
+            )));
         }
         // Everybody lost the session when this seed went down: time to come back before anyone is missed.
         let missed_at = now.instant + options.orphan_after + options.redial.1 * 2;
@@ -196,6 +196,7 @@ impl Seed {
             news: Vec::new(),
             news_at: now.instant,
             compare_at: now.instant + COMPARE_EVERY,
+            fetching: Fetching::default(),
             has_ended: false,
             now: now.instant,
             due: None,
@@ -418,6 +419,7 @@ impl Role for Seed {
         }
         self.probes.handle_closed(conn, cause);
         self.testifying.handle_closed(conn);
+        self.fetching.handle_closed(conn);
         self.with_suspicions(now, |suspicions, with| suspicions.handle_closed(conn, with));
         self.settle(now);
     }
