@@ -6,9 +6,9 @@
 //! cargo test --release -p quorate-examples --test seed_kills -- --ignored --nocapture hundred
 //! ```
 //!
-//! The second form is 100 rounds of 200 registrations, and prints how long recovery took. What is killed and when is drawn
-//! from a seed, which is printed; `QUORATE_SEED=<seed>` draws the same again, though the processes' own timing is never the
-//! same.
+//! The second form is 100 rounds, and prints how long recovery took. A round has 24 registrations, ten at a time, or as many
+//! as `QUORATE_REGISTRATIONS` says. What is killed and when is drawn from a seed, which is printed; `QUORATE_SEED=<seed>`
+//! draws the same again, though the processes' own timing is never the same.
 //!
 //! Each round is a network of its own: three seeds as processes, with stores on disk and TLS between all, and peers of the
 //! library in this process.
@@ -39,7 +39,14 @@ mod tests {
     use crate::recovery::Recoveries;
     use crate::round::{Kill, Round};
 
-    async fn rounds(rounds: usize, registrations: usize) {
+    /// How many peers register in a round.
+    const REGISTRATIONS: usize = 24;
+
+    async fn rounds(rounds: usize) {
+        let registrations = std::env::var("QUORATE_REGISTRATIONS").ok();
+        let registrations = registrations
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(REGISTRATIONS);
         let _turn = crate::common::turn();
         let mut chance = Chance::new();
         let mut recoveries = Recoveries::default();
@@ -60,12 +67,12 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn seeds_killed_while_peers_register_lose_no_admission_that_was_told() {
-        rounds(6, 24).await;
+        rounds(6).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     #[ignore = "a hundred rounds take many minutes; run it in release"]
     async fn hundred_rounds_of_seeds_killed_while_peers_register() {
-        rounds(100, 200).await;
+        rounds(100).await;
     }
 }

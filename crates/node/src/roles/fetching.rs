@@ -155,3 +155,91 @@ const fn weight(key: &StandingKey, seats: usize) -> usize {
     };
     content + SIGNED * seats
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_consensus::Digest;
+
+    use super::*;
+
+    const HERE: ConnId = ConnId(1);
+    const THERE: ConnId = ConnId(2);
+
+    fn standings(count: u64) -> Vec<(NodeId, StandingKey)> {
+        let key = StandingKey {
+            incarnation: 1,
+            standing: Standing::Admitted,
+            attempt: 1,
+            hash: Digest::new([0; 32]),
+        };
+        (0..count).map(|node| (NodeId::from(node), key)).collect()
+    }
+
+    fn asked(fetching: &mut Fetching, conn: ConnId, now: Instant) -> Vec<NodeId> {
+        let steps = fetching.next(conn, 3, |_, _| false, now);
+        let wants = steps.into_iter().filter_map(|step| match step {
+            Step::Want(nodes) => Some(nodes),
+            Step::Compare => None,
+        });
+        wants.flatten().collect()
+    }
+
+    #[test]
+    fn the_next_part_is_asked_for_when_the_former_has_come_and_all_of_it_once() {
+        let (mut fetching, now) = (Fetching::default(), Instant::now());
+        fetching.want(HERE, standings(10_000), false, now);
+        let (mut all, mut most) = (Vec::new(), 0);
+        loop {
+            let part = asked(&mut fetching, HERE, now);
+            if part.is_empty() {
+                break;
+            }
+            most = most.max(part.len());
+            for node in &part {
+                fetching.arrived(HERE, node, now);
+            }
+            all.extend(part);
+        }
+        let expected: Vec<NodeId> = standings(10_000).iter().map(|(node, _)| *node).collect();
+        assert_eq!(all, expected);
+        assert!(most < 2_000, "{most} at once");
+        assert!(fetching.sources.is_empty() && fetching.asked.is_empty());
+    }
+
+    #[test]
+    fn two_sources_share_the_work_and_one_that_never_answers_hinders_the_other_only_for_a_while() {
+        let (mut fetching, now) = (Fetching::default(), Instant::now());
+        fetching.want(HERE, standings(2_000), false, now);
+        fetching.want(THERE, standings(2_000), false, now);
+        let here = asked(&mut fetching, HERE, now);
+        let there = asked(&mut fetching, THERE, now);
+        assert!(!here.is_empty() && !there.is_empty());
+        assert!(there.iter().all(|node| !here.contains(node)));
+        // One is silent; what it was asked for is found wanting at the next comparison.
+        let later = now + ANSWER_MAX;
+        for node in &there {
+            fetching.arrived(THERE, node, later);
+        }
+        fetching.want(THERE, standings(2_000), false, later);
+        let again = asked(&mut fetching, THERE, later);
+        assert!(here.iter().take(100).all(|node| again.contains(node)));
+    }
+
+    #[test]
+    fn what_did_not_fit_is_compared_again_and_a_closed_connection_is_forgotten() {
+        let (mut fetching, now) = (Fetching::default(), Instant::now());
+        fetching.want(HERE, standings(1), true, now);
+        let nobody = |_: &NodeId, _: &StandingKey| false;
+        assert_eq!(
+            fetching.next(HERE, 3, nobody, now),
+            [Step::Want(vec![NodeId::from(0)])]
+        );
+        fetching.arrived(HERE, &NodeId::from(0), now);
+        assert_eq!(fetching.next(HERE, 3, nobody, now), [Step::Compare]);
+        assert_eq!(fetching.next(HERE, 3, nobody, now), []);
+        fetching.want(HERE, standings(10), false, now);
+        fetching.next(HERE, 3, nobody, now);
+        fetching.handle_closed(HERE);
+        assert!(fetching.sources.is_empty() && fetching.asked.is_empty());
+    }
+}

@@ -4,6 +4,7 @@
 mod announcing;
 mod judging;
 mod messages;
+mod orphans;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use crate::error::StartError;
 use crate::event::{Event, MemberInfo, Party};
 use crate::protocol::{Goodbye, Purpose, RoleKind};
 use crate::store::{Restored, SeedStored, Stored};
+use orphans::Orphans;
 
 /// A seed that lost its store may have voted on anything still open: it abstains until that has closed everywhere, the
 /// voting window on both sides of its clock.
@@ -66,7 +68,7 @@ pub struct Seed {
     /// Candidates waiting for a vote to end.
     candidates: BTreeMap<NodeId, ConnId>,
     /// Members without a session, and when to look after them.
-    orphans: BTreeMap<NodeId, Instant>,
+    orphans: Orphans,
     link_counts: BTreeMap<NodeId, u32>,
     writes: BTreeMap<WriteId, council::PersistId>,
     next_write: u64,
@@ -501,7 +503,7 @@ impl Seed {
         [
             (!self.news.is_empty()).then_some(self.news_at),
             Some(self.compare_at),
-            self.orphans.values().min().copied(),
+            self.orphans.next(),
             self.connections.poll_timeout(),
             self.seats
                 .poll_timeout(self.council.electorate(), &self.connections, self.now),

@@ -5,6 +5,8 @@ mod application;
 #[cfg(test)]
 mod assembly;
 #[cfg(test)]
+mod catching_up;
+#[cfg(test)]
 mod forgeries;
 #[cfg(test)]
 mod forging;
