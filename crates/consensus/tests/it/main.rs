@@ -17,3 +17,5 @@ mod roster;
 mod sample;
 #[cfg(test)]
 mod succession;
+#[cfg(test)]
+mod together;
