@@ -9,14 +9,17 @@
 //! so many at once; and the same with stores in memory, and with no stores, which shows what the disk costs. Where the time
 //! of one goes is counted: handshakes and signatures are timed alone, in this run.
 
+#[path = "common/cpu.rs"]
+mod cpu;
 #[path = "registrations/network.rs"]
 mod network;
 #[path = "registrations/parts.rs"]
 mod parts;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use cpu::cpu_time;
 use network::{Network, Stores};
 
 /// How many register in each case.
@@ -67,14 +70,4 @@ async fn main() {
         }
     }
     parts::print().await;
-}
-
-/// How long this process has used processors, all threads together; none where the system does not tell.
-fn cpu_time() -> Duration {
-    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten();
-    let of_thread = |thread: std::io::Result<std::fs::DirEntry>| {
-        let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        stat.split(' ').next()?.parse::<u64>().ok()
-    };
-    Duration::from_nanos(threads.filter_map(of_thread).sum())
 }

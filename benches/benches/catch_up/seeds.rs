@@ -8,6 +8,7 @@ use quorate_consensus::council::Durable;
 use quorate_node::store::{Kind, SeedStored, Store, Stored};
 use quorate_node::{Event, Identity, Node, Options, SeedLine, SeedList};
 
+use crate::cpu::cpu_time;
 use crate::roster::Population;
 
 const SEEDS: usize = 3;
@@ -60,8 +61,12 @@ impl Seeds {
         self
     }
 
-    /// How long the last seed takes to know everybody, when its store has only so many.
-    pub(crate) async fn catch_up(&self, population: &Population, known: usize) -> Duration {
+    /// How long the last seed takes to know everybody, when its store has only so many; and how much of processors that is.
+    pub(crate) async fn catch_up(
+        &self,
+        population: &Population,
+        known: usize,
+    ) -> (Duration, Duration) {
         let everybody = population.proofs.len();
         let run = tempfile::tempdir_in(self.dir.path()).expect("a directory");
         self.store(run.path(), population, known);
@@ -71,7 +76,7 @@ impl Seeds {
         while missing > 0 {
             match events.next().await.expect("it runs") {
                 Event::SeedConnected(_) => {
-                    linked.get_or_insert_with(Instant::now);
+                    linked.get_or_insert_with(|| (Instant::now(), cpu_time()));
                 }
                 Event::Admitted { .. } => missing -= 1,
                 // While it catches up there are hardly any other events.
@@ -82,7 +87,8 @@ impl Seeds {
                 _ => {}
             }
         }
-        let time = linked.expect("a link came up").elapsed();
+        let (linked, cpu) = linked.expect("a link came up");
+        let time = (linked.elapsed(), cpu_time().saturating_sub(cpu));
         assert_eq!(node.members().await, self.running[0].members().await);
         assert_eq!(node.members().await.len(), everybody);
         node.leave().await;

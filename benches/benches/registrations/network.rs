@@ -3,10 +3,10 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate_node::{Event, Node, SeedLine, SeedList};
+use quorate_node::{Event, Node, Options, SeedLine, SeedList};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -35,7 +35,6 @@ impl fmt::Display for Stores {
 pub(crate) struct Network {
     list: SeedList,
     seeds: Vec<Node>,
-    peers: Arc<Mutex<Vec<Node>>>,
     _directory: Option<tempfile::TempDir>,
 }
 
@@ -57,7 +56,13 @@ impl Network {
         let list = SeedList::new(lines).expect("a list");
         let mut seeds = Vec::new();
         for (number, listener) in listeners.into_iter().enumerate() {
-            let mut builder = Node::seed(address(&listener), list.clone()).listener(listener);
+            let options = Options {
+                // Nobody looks after those who are gone.
+                orphan_after: Duration::from_secs(3600),
+                ..Options::default()
+            };
+            let builder = Node::seed(address(&listener), list.clone()).listener(listener);
+            let mut builder = builder.options(options);
             if let Some(directory) = &directory {
                 builder = builder.data(directory.path().join(number.to_string()));
             }
@@ -74,19 +79,18 @@ impl Network {
         Self {
             list,
             seeds,
-            peers: Arc::default(),
             _directory: directory,
         }
     }
 
-    /// How long each of so many registrations takes. Peers stay, idle but for their links, so a later one has more
-    /// company.
+    /// How long each of so many registrations takes. A peer that is in is ended at once: what members do is not
+    /// measured here.
     pub(crate) async fn register(&self, count: usize, at_once: usize) -> Vec<Duration> {
         let turns = Arc::new(Semaphore::new(at_once));
         let mut registering = JoinSet::new();
         for _ in 0..count {
             let turn = turns.clone().acquire_owned().await.expect("it stays open");
-            let (list, peers) = (self.list.clone(), self.peers.clone());
+            let list = self.list.clone();
             registering.spawn(async move {
                 let begun = Instant::now();
                 let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -100,10 +104,8 @@ impl Network {
                     }
                 }
                 let time = begun.elapsed();
+                node.abort();
                 drop(turn);
-                if let Ok(mut peers) = peers.lock() {
-                    peers.push(node);
-                }
                 time
             });
         }
@@ -112,9 +114,6 @@ impl Network {
 
     /// Ends all, as a crash would.
     pub(crate) fn stop(self) {
-        if let Ok(peers) = self.peers.lock() {
-            peers.iter().for_each(Node::abort);
-        }
         self.seeds.iter().for_each(Node::abort);
     }
 }

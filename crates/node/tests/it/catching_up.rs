@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use quorate_node::consensus::{Now, Proof, Proposal, Record, Unproven};
+use quorate_node::consensus::{Now, Proof, Proposal, Record, Transcript, Unproven};
 use quorate_node::protocol::Message;
 use quorate_node::roles::{ConnId, Frame, Output, Role as _, Seed};
 use quorate_node::store::Restored;
@@ -32,8 +32,10 @@ struct Pair {
     now: Now,
 }
 
+/// The admission of a member whose key is spread as real ones are, over all buckets.
 fn admission(number: u64) -> Arc<Proof> {
-    let node = signer_of(NodeId::from(number));
+    let key = Transcript::new("member").u64(number).finish();
+    let node = signer_of(NodeId::new(*key.as_bytes()));
     let endpoints = vec!["127.0.0.1:6000".to_owned()];
     let record = Record::sign(&node, seeds().network(), endpoints, 1, 1, START_MS).unwrap();
     let certificate = certify(Proposal::Admit(record), [1, 2]);
@@ -50,7 +52,7 @@ impl Pair {
         let list = seeds();
         let seed = |number: u64, known: Range<u64>| {
             let restored = Restored {
-                proofs: known.map(|number| admission(1_000 + number)).collect(),
+                proofs: known.map(admission).collect(),
                 ..Restored::default()
             };
             let options = Options {
