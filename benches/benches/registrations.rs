@@ -35,8 +35,8 @@ async fn main() {
     let registrations = if is_test { 10 } else { REGISTRATIONS };
     println!("{registrations} registrations, three seeds, TLS on loopback");
     println!(
-        "{:<24} {:>8} {:>12} {:>12} {:>12} {:>12}",
-        "stores", "at once", "per second", "median", "longest", "CPU each"
+        "{:<24} {:>8} {:>12} {:>12} {:>12} {:>12} {:>8}",
+        "stores", "at once", "per second", "median", "longest", "CPU each", "refused"
     );
     let memory = Path::new("/dev/shm");
     let stores = [
@@ -52,19 +52,21 @@ async fn main() {
         for at_once in AT_ONCE {
             let network = Network::start(stores).await;
             let (begun, cpu) = (Instant::now(), cpu_time());
-            let mut times = network
+            let registered = network
                 .register(registrations, at_once.min(registrations))
                 .await;
             let (wall, cpu) = (begun.elapsed(), cpu_time().saturating_sub(cpu));
+            let (mut times, refused): (Vec<_>, Vec<usize>) = registered.into_iter().unzip();
             times.sort_unstable();
             let each = u32::try_from(registrations).unwrap_or(u32::MAX);
             println!(
-                "{:<24} {at_once:>8} {:>12.1} {:>12.1?} {:>12.1?} {:>12.1?}",
+                "{:<24} {at_once:>8} {:>12.1} {:>12.1?} {:>12.1?} {:>12.1?} {:>8}",
                 stores.to_string(),
                 registrations as f64 / wall.as_secs_f64(),
                 times[times.len() / 2],
                 times[times.len() - 1],
                 cpu / each,
+                refused.iter().sum::<usize>(),
             );
             network.stop();
         }

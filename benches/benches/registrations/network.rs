@@ -83,9 +83,9 @@ impl Network {
         }
     }
 
-    /// How long each of so many registrations takes. A peer that is in is ended at once: what members do is not
+    /// How long each of so many registrations takes, and how often it was refused before, as who is probed too late is. A peer that is in is ended at once: what members do is not
     /// measured here.
-    pub(crate) async fn register(&self, count: usize, at_once: usize) -> Vec<Duration> {
+    pub(crate) async fn register(&self, count: usize, at_once: usize) -> Vec<(Duration, usize)> {
         let turns = Arc::new(Semaphore::new(at_once));
         let mut registering = JoinSet::new();
         for _ in 0..count {
@@ -96,17 +96,18 @@ impl Network {
                 let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                 let node = Node::peer(listen, list).spawn().await.expect("a peer");
                 let mut events = node.events();
+                let mut refused = 0;
                 loop {
                     match events.next().await.expect("it runs") {
                         Event::Joined { .. } => break,
-                        Event::RegisterRefused { reason, .. } => println!("refused: {reason}"),
+                        Event::RegisterRefused { .. } => refused += 1,
                         _ => {}
                     }
                 }
                 let time = begun.elapsed();
                 node.abort();
                 drop(turn);
-                time
+                (time, refused)
             });
         }
         registering.join_all().await
