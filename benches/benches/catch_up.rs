@@ -9,6 +9,12 @@
 //! roster; the third is started, and timed from its first link to another seed until it has every standing, durably.
 //! Starting, which is not timed, includes checking what its own store holds. The CPU is that of all three seeds in that time.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a benchmark that cannot go on has nothing to measure"
+)]
+
 #[path = "common/cpu.rs"]
 mod cpu;
 #[path = "catch_up/roster.rs"]

@@ -9,6 +9,11 @@
 //! so many at once; and the same with stores in memory, and with no stores, which shows what the disk costs. Where the time
 //! of one goes is counted: handshakes and signatures are timed alone, in this run.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot go on has nothing to measure"
+)]
+
 #[path = "common/cpu.rs"]
 mod cpu;
 #[path = "registrations/network.rs"]

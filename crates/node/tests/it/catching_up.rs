@@ -18,8 +18,12 @@ use crate::fuzz::{START_MS, certify, seeds, signer_of};
 /// The one connection, at both ends.
 const LINK: ConnId = ConnId(1);
 
-/// A quarter of what a connection may queue.
-const QUEUE_MAX: usize = 2 * 1024 * 1024;
+/// Half of what a connection may queue.
+const QUEUE_MAX: usize = 4 * 1024 * 1024;
+
+/// How many bytes a wire carries while the other end answers what came before: so few that what is asked for comes much more
+/// slowly than it is asked for.
+const STEP: usize = 16 * 1024;
 
 /// Two linked seeds, and what is on its way to each.
 struct Pair {
@@ -123,15 +127,26 @@ impl Pair {
         }
     }
 
-    /// Carries frames, one each way in turn, until there are none.
+    /// Carries bytes both ways, step by step, until there are none.
     fn run(&mut self) {
+        let mut carried = [0; 2];
         while self.wires.iter().any(|wire| !wire.is_empty()) {
             for from in [0, 1] {
-                if let Some((frame, len)) = self.wires[from].pop_front() {
+                carried[from] += STEP;
+                let fits = |wire: &VecDeque<(Frame, usize)>, carried| {
+                    wire.front().is_some_and(|(_, len)| *len <= carried)
+                };
+                while fits(&self.wires[from], carried[from])
+                    && let Some((frame, len)) = self.wires[from].pop_front()
+                {
+                    carried[from] -= len;
                     self.queued[from] -= len;
                     self.frames += usize::from(matches!(frame, Frame::Message(Message::Roster(_))));
                     self.seeds[1 - from].handle_frame(LINK, frame, self.now);
                     self.carry_out(1 - from);
+                }
+                if self.wires[from].is_empty() {
+                    carried[from] = 0;
                 }
             }
         }
