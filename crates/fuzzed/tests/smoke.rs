@@ -42,17 +42,17 @@ fn changed(bytes: &[u8], number: u64) -> Vec<u8> {
         let mut z = state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % end.max(1) as u64).unwrap()
+        ((z ^ (z >> 31)) % end.max(1) as u64) as usize
     };
     let mut bytes = bytes.to_vec();
     for _ in 0..=next(4) {
         let place = next(bytes.len());
         match next(4) {
             0 => bytes.truncate(place),
-            1 => bytes.insert(place.min(bytes.len()), u8::try_from(next(256)).unwrap()),
+            1 => bytes.insert(place.min(bytes.len()), next(256) as u8),
             _ => {
                 if let Some(byte) = bytes.get_mut(place) {
-                    *byte = u8::try_from(next(256)).unwrap();
+                    *byte = next(256) as u8;
                 }
             }
         }
