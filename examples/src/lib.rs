@@ -63,7 +63,8 @@ impl Log {
         let line = format!("{} {}\n", timestamp(), visible(&text.to_string()));
         // A disk that is full stops the log, not the node.
         if let Err(error) = self.file.write_all(line.as_bytes()) {
-            eprintln!("cannot write the output file: {error}");
+            // Nor does an error output that is on the same disk.
+            let _told = writeln!(io::stderr(), "cannot write the output file: {error}");
         }
         // Nor does a console that was closed.
         if !self.console_is_gone {

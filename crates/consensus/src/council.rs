@@ -28,6 +28,7 @@
 //! Left out: who is asked to judge (a probe, a policy, a person) is the caller's.
 
 mod ahead;
+mod committing;
 mod config;
 mod deciding;
 mod ends;
@@ -39,7 +40,7 @@ mod opening;
 mod output;
 mod remembered;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -55,12 +56,13 @@ use crate::electorate::{Electorate, ElectorateError};
 use crate::explanation::{End, Withheld};
 use crate::id::{NodeId, ProposalId};
 use crate::proposal::{Motion, Named, Proposal};
-use crate::roster::{Proof, ProofError, Roster, Standing, StandingKey, VerifiedProof};
+use crate::roster::{Proof, ProofError, Roster, Standing, StandingKey};
 use crate::scheme::{Scheme, Signer};
 use crate::small_map::SmallMap;
 use crate::time::Now;
 use crate::vote::{self, Choice, VerifiedVote, Vote, VoteError};
 use ahead::Ahead;
+use committing::Committing;
 use ends::Ends;
 use matter::{Matter, Own};
 use remembered::{Casting, Memory};
@@ -85,7 +87,7 @@ pub struct Council {
     ends: Ends,
     /// Votes that overtook their proposal.
     early: VecDeque<VerifiedVote>,
-    committing: BTreeMap<PersistId, VerifiedProof>,
+    committing: Committing,
     voting: SmallMap<PersistId, Casting>,
     abstain_until: Option<Instant>,
     /// Its electorate is followed by another: no more votes.
@@ -124,7 +126,7 @@ impl Council {
             remembered: Memory::new(seed),
             ends: Ends::default(),
             early: VecDeque::new(),
-            committing: BTreeMap::new(),
+            committing: Committing::default(),
             voting: SmallMap::new(),
             abstain_until: None,
             sealed: false,
@@ -155,6 +157,18 @@ impl Council {
         let proof = proof.verify(&self.electorate, &*self.scheme)?;
         self.roster.merge(proof);
         Ok(())
+    }
+
+    /// As [`restore_proof`](Self::restore_proof), for all of them; returns what was wrong with those that do not verify.
+    pub fn restore_proofs(&mut self, proofs: Vec<Arc<Proof>>) -> Vec<ProofError> {
+        let mut wrong = Vec::new();
+        for proof in Proof::verify_all(proofs, &self.electorate, &*self.scheme) {
+            match proof {
+                Ok(proof) => drop(self.roster.merge(proof)),
+                Err(error) => wrong.push(error),
+            }
+        }
+        wrong
     }
 
     /// Casts no vote before `instant`: a voter that lost its store may have voted on anything still open, so it waits
@@ -322,18 +336,43 @@ impl Council {
     /// # Errors
     /// When it does not verify. A proof of what is known already is not verified and not an error.
     pub fn handle_proof(&mut self, proof: Arc<Proof>) -> Result<(), ProofError> {
-        let known = |(node, key): (NodeId, StandingKey)| {
-            let entry = self.roster.get(&node);
-            entry.is_some_and(|entry| entry.outdoes(&key, &proof))
-        };
-        let claims = proof.claims();
-        let mut committing = self.committing.values();
-        if claims.is_some_and(known) || committing.any(|known| *known.proof() == proof) {
-            return Ok(());
+        if self.is_news(&proof) {
+            let proof = proof.verify(&self.electorate, &*self.scheme)?;
+            self.persist_proof(proof);
         }
-        let proof = proof.verify(&self.electorate, &*self.scheme)?;
-        self.persist_proof(proof);
         Ok(())
+    }
+
+    /// As [`handle_proof`](Self::handle_proof), for many that came together; returns what was wrong with those that do not
+    /// verify.
+    pub fn handle_proofs(&mut self, mut proofs: Vec<Arc<Proof>>) -> Vec<ProofError> {
+        proofs.retain(|proof| self.is_news(proof));
+        let mut wrong = Vec::new();
+        for proof in Proof::verify_all(proofs, &self.electorate, &*self.scheme) {
+            match proof {
+                Ok(proof) => self.persist_proof(proof),
+                Err(error) => wrong.push(error),
+            }
+        }
+        wrong
+    }
+
+    /// Whether a node's standing, or a larger one, is durable or about to be.
+    pub fn holds(&self, node: &NodeId, key: &StandingKey) -> bool {
+        let entry = self.roster.get(node);
+        entry.is_some_and(|entry| entry.key >= *key)
+            || self.committing.about(node).any(|known| known.key() >= *key)
+    }
+
+    /// Whether a proof says more than what is known, as far as that shows without checking it.
+    fn is_news(&self, proof: &Arc<Proof>) -> bool {
+        let Some((node, key)) = proof.claims() else {
+            return true;
+        };
+        let entry = self.roster.get(&node);
+        let is_known = entry.is_some_and(|entry| entry.outdoes(&key, proof));
+        let mut committing = self.committing.about(&node);
+        !is_known && !committing.any(|known| known.proof() == proof)
     }
 
     /// The caller's answer to [`Output::Judge`]. The reason travels with the vote.

@@ -101,6 +101,7 @@ pub mod succession;
 mod tally;
 mod text;
 mod time;
+mod together;
 mod transcript;
 mod vote;
 
@@ -128,7 +129,7 @@ pub use roster::{
     BUCKETS, Entry, Merged, Proof, ProofError, Renewed, Roster, Standing, StandingKey,
     VerifiedProof,
 };
-pub use scheme::{Scheme, Signer, Unproven, UnprovenSigner};
+pub use scheme::{Scheme, Signed, Signer, Unproven, UnprovenSigner};
 pub use small_map::SmallMap;
 pub use succession::Succession;
 pub use tally::{Counted, Outcome, Tally};

@@ -11,6 +11,24 @@ use crate::id::{Digest, NodeId, Signature};
 pub trait Scheme: Debug + Send + Sync {
     /// Whether `signature` is `signer`'s over `statement`.
     fn verify(&self, signer: &NodeId, statement: &Digest, signature: &Signature) -> bool;
+
+    /// Whether each of many signatures holds, in their order: what [`verify`](Self::verify) says of each. A scheme that can
+    /// use several processors does so here.
+    fn verify_each(&self, signed: &[Signed]) -> Vec<bool> {
+        let verify = |one: &Signed| self.verify(&one.signer, &one.statement, &one.signature);
+        signed.iter().map(verify).collect()
+    }
+}
+
+/// A signature to be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signed {
+    /// Who is said to have signed.
+    pub signer: NodeId,
+    /// What.
+    pub statement: Digest,
+    /// With which signature.
+    pub signature: Signature,
 }
 
 /// A secret key that signs as one node.

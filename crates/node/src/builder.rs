@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use quorate_consensus::conclave::Step;
-use quorate_consensus::{Ed25519, Invitation, NodeId, QuorumRule, Seating, Signer};
+use quorate_consensus::{Invitation, NodeId, QuorumRule, Seating, Signer};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admission::{AdmissionPolicy, AllowAll};
+use crate::checking::Threaded;
 use crate::config::{Admission, Discovery, Options, SeedList};
 use crate::error::StartError;
 use crate::identity::Identity;
@@ -275,7 +276,7 @@ impl Builder<PeerKind> {
         let endpoints = self.endpoints(site.address)?;
         let role = Peer::new(
             site.signer(),
-            Arc::new(Ed25519),
+            Arc::new(Threaded),
             endpoints,
             &self.kind.seeds,
             self.options.clone(),
@@ -396,7 +397,7 @@ impl Builder<SeedKind> {
         }
         let role = Seed::new(
             site.signer(),
-            Arc::new(Ed25519),
+            Arc::new(Threaded),
             &endpoints[0],
             &self.kind.seeds,
             self.options.clone(),
@@ -457,7 +458,7 @@ impl Builder<MemberKind> {
         restored.lost = lost;
         let role = Member::new(
             site.signer(),
-            Arc::new(Ed25519),
+            Arc::new(Threaded),
             endpoints,
             self.kind.discovery,
             self.kind.admission,

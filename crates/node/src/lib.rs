@@ -46,6 +46,7 @@ mod planted;
 
 pub mod admission;
 mod builder;
+mod checking;
 pub mod client;
 pub mod config;
 mod error;

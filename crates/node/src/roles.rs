@@ -8,6 +8,7 @@ pub mod back_off;
 pub mod bootstrap;
 pub mod comparisons;
 pub mod connections;
+pub mod fetching;
 pub mod member;
 pub mod peer;
 pub mod probing;

@@ -146,6 +146,8 @@ pub enum StoreError {
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    /// Where it can be opened again, if it is a file.
+    path: Option<PathBuf>,
 }
 
 /// The writing thread of a store.
@@ -180,7 +182,9 @@ impl Store {
             Self::create(path, kind, abstain_until_ms)?;
         }
         let database = Database::open(path).map_err(|error| open_error(path, error))?;
-        Self::check_and_read(database, path, kind)
+        let (mut this, held) = Self::check_and_read(database, path, kind)?;
+        this.path = Some(path.to_owned());
+        Ok((this, held))
     }
 
     /// Opens a store on any storage, in place of a file: that of a simulator, say. Storage of no length becomes a new
@@ -221,7 +225,10 @@ impl Store {
         database
             .check_integrity()
             .map_err(|error| open_error(path, error))?;
-        Ok(Self { database })
+        Ok(Self {
+            database,
+            path: None,
+        })
     }
 
     fn read_as(&self, path: &Path, kind: Kind) -> Result<Held, StoreError> {
@@ -271,16 +278,39 @@ impl Store {
         receiver: &Receiver<(WriteId, Stored)>,
         done: impl Fn(WriteId, Result<(), String>),
     ) {
+        let path = self.path.clone();
+        let mut open = Some(self);
         while let Ok(first) = receiver.recv() {
             let batch: Vec<(WriteId, Stored)> =
                 std::iter::once(first).chain(receiver.try_iter()).collect();
-            let result = self
-                .write(batch.iter().map(|(_, stored)| stored))
-                .map_err(|error| error.to_string());
+            let result = match open
+                .take()
+                .map_or_else(|| Self::reopen(path.as_deref()), Ok)
+            {
+                Ok(store) => {
+                    let result = store.write(batch.iter().map(|(_, stored)| stored));
+                    if result.is_ok() || path.is_none() {
+                        open = Some(store);
+                    }
+                    result.map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
             for (id, _) in batch {
                 done(id, result.clone());
             }
         }
+    }
+
+    /// Opens the file again: after a write that failed, a database takes no more until then, though the disk may have
+    /// room again.
+    fn reopen(path: Option<&Path>) -> Result<Self, StoreError> {
+        let path = path.unwrap_or_else(|| Path::new(""));
+        let database = Database::open(path).map_err(|error| open_error(path, error))?;
+        Ok(Self {
+            database,
+            path: Some(path.to_owned()),
+        })
     }
 
     /// Makes a batch durable, all of it or nothing.

@@ -22,6 +22,9 @@ mod common;
 #[cfg(test)]
 mod death;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod full_disk;
+#[cfg(test)]
 mod ghosts;
 #[cfg(test)]
 mod gossip;

@@ -145,12 +145,13 @@ impl Council {
         let adds_nothing = |key: StandingKey, known: &Proof| {
             key > proof.key() || (key == proof.key() && !proof.proof().adds_to(known))
         };
-        let entry = self.roster.get(&proof.node());
-        let mut pending = self.committing.values();
+        let node = proof.node();
+        let entry = self.roster.get(&node);
         if entry.is_some_and(|entry| adds_nothing(entry.key, &entry.proof))
-            || pending.any(|pending| {
-                pending.node() == proof.node() && adds_nothing(pending.key(), pending.proof())
-            })
+            || self
+                .committing
+                .about(&node)
+                .any(|pending| adds_nothing(pending.key(), pending.proof()))
         {
             return;
         }
@@ -234,7 +235,7 @@ impl Council {
         let subject = matter.proposal.subject();
         if matter.announced {
             let _carried = self.end(id);
-        } else if self.committing.values().any(|p| p.node() == subject) {
+        } else if self.committing.about(&subject).next().is_some() {
             // A decision about the node is on its way to the disk, and says how this ends.
             matter.deadline = now + self.config.deadline;
         } else if let Some(matter) = self.matters.remove(id) {

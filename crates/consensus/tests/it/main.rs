@@ -22,3 +22,5 @@ mod roster;
 mod sample;
 #[cfg(test)]
 mod succession;
+#[cfg(test)]
+mod together;

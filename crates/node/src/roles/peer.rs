@@ -24,6 +24,7 @@ use rand_chacha::ChaCha8Rng;
 use super::back_off::BackOff;
 use super::comparisons::Comparisons;
 use super::connections::{Conn, Connections, Ready, Realm};
+use super::fetching::Fetching;
 use super::probing::Probes;
 use super::seats::Seats;
 use super::speech::Strangers;
@@ -73,6 +74,7 @@ pub struct Peer {
     list_news: Option<NodeId>,
     list_told: Option<Instant>,
     comparisons: Comparisons,
+    fetching: Fetching,
     /// Something changed that the overlay's wishes depend on.
     wishes_changed: bool,
     /// When the last input came: what waits is waiting from then on.
@@ -144,6 +146,7 @@ impl Peer {
             list_news: None,
             list_told: None,
             comparisons: Comparisons::new(&mut rng, now.instant),
+            fetching: Fetching::default(),
             wishes_changed: true,
             now: now.instant,
             due: None,
@@ -376,6 +379,7 @@ impl Role for Peer {
         }
         self.probes.handle_closed(conn, cause);
         self.testifying.handle_closed(conn);
+        self.fetching.handle_closed(conn);
         self.with_suspicions(now, |suspicions, with| suspicions.handle_closed(conn, with));
         self.settle(now);
     }

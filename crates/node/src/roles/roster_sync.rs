@@ -1,7 +1,8 @@
 //! Rosters that find and mend their difference: digest, buckets, keys, proofs.
 //!
 //! Stateless: each message is answered from the roster as it is, so it may be lost, repeated or interleaved with others
-//! without harm. Merging is the roster's; only the talk is here.
+//! without harm. A small difference is sent at once; a large one is for the other end to fetch, part by part
+//! ([`Fetching`](super::fetching::Fetching)). Merging is the roster's; only the talk is here.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,24 +15,43 @@ use crate::protocol::{LIST_MAX, RosterMessage};
 /// under the frame limit still.
 const MESSAGE_WEIGHT: usize = 256 * 1024;
 
+/// What follows from a message.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// What to say.
+    pub say: Vec<RosterMessage>,
+    /// The proofs to take in.
+    pub proofs: Vec<Arc<Proof>>,
+    /// What the other end knows better, to be fetched from it.
+    pub want: Vec<(NodeId, StandingKey)>,
+    /// There is more that the other end does not know, which is to be seen to when the rest is fetched.
+    pub again: bool,
+}
+
+impl Answer {
+    fn say(say: Vec<RosterMessage>) -> Self {
+        Self {
+            say,
+            ..Self::default()
+        }
+    }
+}
+
 /// What to say first, to start a comparison.
 pub fn begin(roster: &Roster) -> RosterMessage {
     RosterMessage::Digest(roster.digest())
 }
 
-/// What to answer, and the proofs to take in.
+/// What to answer.
 ///
 /// # Errors
 /// What was wrong with the message.
-pub fn answer(
-    roster: &Roster,
-    message: RosterMessage,
-) -> Result<(Vec<RosterMessage>, Vec<Arc<Proof>>), String> {
+pub fn answer(roster: &Roster, message: RosterMessage) -> Result<Answer, String> {
     match message {
-        RosterMessage::Digest(digest) if digest == roster.digest() => Ok((Vec::new(), Vec::new())),
+        RosterMessage::Digest(digest) if digest == roster.digest() => Ok(Answer::default()),
         RosterMessage::Digest(_) => {
             let buckets = roster.bucket_digests().collect();
-            Ok((vec![RosterMessage::Buckets(buckets)], Vec::new()))
+            Ok(Answer::say(vec![RosterMessage::Buckets(buckets)]))
         }
         RosterMessage::Buckets(theirs) => {
             if theirs.len() != BUCKETS {
@@ -46,7 +66,7 @@ pub fn answer(
                 .zip(0..=u8::MAX)
                 .filter(|((ours, theirs), _)| ours != theirs)
                 .map(|(_, bucket)| bucket);
-            Ok((keys(roster, differing), Vec::new()))
+            Ok(Answer::say(keys(roster, differing)))
         }
         RosterMessage::Keys { buckets, keys } => {
             if keys.len() > LIST_MAX.max(roster.len()) {
@@ -55,7 +75,7 @@ pub fn answer(
                     keys.len()
                 ));
             }
-            Ok((compare(roster, &buckets, keys), Vec::new()))
+            Ok(compare(roster, buckets, keys))
         }
         RosterMessage::Want(nodes) => {
             if nodes.len() > LIST_MAX {
@@ -66,7 +86,7 @@ pub fn answer(
             }
             // Asked for twice in one message, it is sent once.
             let nodes: BTreeSet<NodeId> = nodes.into_iter().collect();
-            Ok((proofs(roster, nodes), Vec::new()))
+            Ok(Answer::say(proofs(roster, nodes)))
         }
         RosterMessage::Proofs(proofs) => {
             if proofs.len() > LIST_MAX {
@@ -75,7 +95,10 @@ pub fn answer(
                     proofs.len()
                 ));
             }
-            Ok((Vec::new(), proofs))
+            Ok(Answer {
+                proofs,
+                ..Answer::default()
+            })
         }
     }
 }
@@ -105,29 +128,34 @@ fn keys(roster: &Roster, buckets: impl Iterator<Item = u8>) -> Vec<RosterMessage
     messages
 }
 
-fn compare(
-    roster: &Roster,
-    buckets: &[u8],
-    keys: Vec<(NodeId, StandingKey)>,
-) -> Vec<RosterMessage> {
+fn compare(roster: &Roster, buckets: Vec<u8>, keys: Vec<(NodeId, StandingKey)>) -> Answer {
     let theirs: std::collections::BTreeMap<NodeId, StandingKey> = keys.into_iter().collect();
-    let want: Vec<NodeId> = theirs
+    let want: Vec<(NodeId, StandingKey)> = theirs
         .iter()
         .filter(|(node, key)| roster.get(node).is_none_or(|entry| entry.key < **key))
-        .map(|(node, _)| *node)
+        .map(|(node, key)| (*node, *key))
         .collect();
-    let buckets: BTreeSet<u8> = buckets.iter().copied().collect();
-    let give = buckets
-        .into_iter()
-        .flat_map(|bucket| roster.bucket(bucket))
+    let buckets: BTreeSet<u8> = buckets.into_iter().collect();
+    let give: Vec<&Arc<Proof>> = buckets
+        .iter()
+        .flat_map(|bucket| roster.bucket(*bucket))
         .filter(|(node, entry)| theirs.get(node).is_none_or(|key| *key < entry.key))
-        .map(|(node, _)| *node);
-    let mut messages = proofs(roster, give);
-    messages.extend(
-        want.chunks(LIST_MAX)
-            .map(|want| RosterMessage::Want(want.to_vec())),
-    );
-    messages
+        .map(|(_, entry)| &entry.proof)
+        .collect();
+    let is_small = give.iter().map(|proof| weight(proof)).sum::<usize>() <= MESSAGE_WEIGHT;
+    let say = match (is_small, want.is_empty()) {
+        (true, _) => tell(give),
+        // The other end learns what there is, and fetches it.
+        (false, true) => self::keys(roster, buckets.iter().copied()),
+        // Both have much that the other has not: one after the other, or each would answer keys with keys.
+        (false, false) => Vec::new(),
+    };
+    Answer {
+        say,
+        proofs: Vec::new(),
+        again: !is_small && !want.is_empty(),
+        want,
+    }
 }
 
 fn proofs(roster: &Roster, nodes: impl IntoIterator<Item = NodeId>) -> Vec<RosterMessage> {

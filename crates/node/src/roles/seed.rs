@@ -8,6 +8,7 @@ mod electing;
 mod explaining;
 mod judging;
 mod messages;
+mod orphans;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::connections::{Connections, Realm};
+use super::fetching::Fetching;
 use super::probing::{Outcome, ProbeId, Probes};
 use super::reputation::Reputation;
 use super::seats::Seats;
@@ -39,6 +41,7 @@ use crate::event::{Event, MemberInfo, Party};
 use crate::protocol::{Goodbye, Purpose, RoleKind};
 use crate::store::{Restored, SeedStored, Stored};
 use desk::Desk;
+use orphans::Orphans;
 
 /// A seed that lost its store may have voted on anything still open: it abstains until that has closed everywhere, the
 /// voting window on both sides of its clock.
@@ -88,7 +91,7 @@ pub struct Seed {
     /// Candidates waiting for a vote to end.
     candidates: BTreeMap<NodeId, ConnId>,
     /// Members without a session, and when to look after them.
-    orphans: BTreeMap<NodeId, Instant>,
+    orphans: Orphans,
     link_counts: BTreeMap<NodeId, u32>,
     writes: BTreeMap<WriteId, Persisted>,
     next_write: u64,
@@ -96,6 +99,7 @@ pub struct Seed {
     news: Vec<Arc<Proof>>,
     news_at: Instant,
     compare_at: Instant,
+    fetching: Fetching,
     has_ended: bool,
     now: Instant,
     /// What `poll_timeout` promises; settled once after each input.
@@ -212,16 +216,14 @@ impl Seed {
         if !abstain.is_zero() {
             out.event(Event::Abstaining(abstain));
         }
-        for proof in restored.proofs {
-            match council.restore_proof(proof) {
-                // Signed by a seed that was replaced meanwhile, say: the other seeds have a proof that can be judged.
-                Err(error) if !error.is_forgery() => {
-                    out.event(Event::StoreFailed(format!(
-                        "a stored proof cannot be judged: {error}"
-                    )));
-                }
-                restored => restored?,
+        for error in council.restore_proofs(restored.proofs) {
+            if error.is_forgery() {
+                return Err(error.into());
             }
+            // Signed by a seed that was replaced meanwhile, say: the other seeds have a proof that can be judged.
+            out.event(Event::StoreFailed(format!(
+                "a stored proof cannot be judged: {error}"
+            )));
         }
         // Everybody lost the session when this seed went down: time to come back before anyone is missed.
         let missed_at = now.instant + options.orphan_after + options.redial.1 * 2;
@@ -270,6 +272,7 @@ impl Seed {
             news: Vec::new(),
             news_at: now.instant,
             compare_at: now.instant + COMPARE_EVERY,
+            fetching: Fetching::default(),
             has_ended: false,
             now: now.instant,
             due: None,
@@ -516,6 +519,7 @@ impl Role for Seed {
         }
         self.probes.handle_closed(conn, cause);
         self.testifying.handle_closed(conn);
+        self.fetching.handle_closed(conn);
         self.with_suspicions(now, |suspicions, with| suspicions.handle_closed(conn, with));
         self.settle(now);
     }
@@ -640,7 +644,7 @@ impl Seed {
             Some(self.compare_at),
             self.conclave.poll_timeout(),
             self.has_epochs().then_some(self.endorse_at),
-            self.orphans.values().min().copied(),
+            self.orphans.next(),
             self.held.values().min().copied(),
             self.desk.poll_timeout(),
             self.connections.poll_timeout(),

@@ -7,6 +7,8 @@ mod application;
 #[cfg(test)]
 mod assembly;
 #[cfg(test)]
+mod catching_up;
+#[cfg(test)]
 mod electorate;
 #[cfg(test)]
 mod forgeries;

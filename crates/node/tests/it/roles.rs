@@ -990,8 +990,8 @@ fn rosters_are_compared_in_messages_that_fit_a_frame_however_long_their_proofs_a
             roster.merge(proof.verify(&electorate, &Unproven).unwrap());
         }
         let nodes: Vec<NodeId> = roster.iter().map(|(node, _)| *node).collect();
-        let (answers, _) = roster_sync::answer(&roster, RosterMessage::Want(nodes)).unwrap();
-        for answer in answers {
+        let answer = roster_sync::answer(&roster, RosterMessage::Want(nodes)).unwrap();
+        for answer in answer.say {
             let len = format.encode(&Message::Roster(answer)).unwrap().len();
             assert!(
                 len <= FRAME_LEN_MAX,

@@ -51,11 +51,11 @@ impl Peer {
             }
             (_, Message::Roster(message)) if purpose == Purpose::Link || is_seed => {
                 match roster_sync::answer(&self.roster, message) {
-                    Ok((answers, proofs)) => {
-                        answers
-                            .into_iter()
-                            .for_each(|answer| self.out.send(conn, Message::Roster(answer)));
-                        self.take_in(conn, proofs, from, now);
+                    Ok(answer) => {
+                        self.fetch(conn, &answer, now);
+                        let say = answer.say.into_iter();
+                        say.for_each(|message| self.out.send(conn, Message::Roster(message)));
+                        self.take_in(conn, answer.proofs, from, now);
                     }
                     Err(what) => self.connections.misbehaved(conn, what, &mut self.out),
                 }

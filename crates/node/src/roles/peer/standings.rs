@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate_consensus::{Merged, NodeId, Now, Proof, ProofError, Standing, council};
+use quorate_consensus::{Merged, NodeId, Now, Proof, ProofError, Standing, StandingKey, council};
 
 use super::Peer;
 use crate::event::{Event, Party};
-use crate::protocol::Goodbye;
+use crate::protocol::{Goodbye, Message, RosterMessage};
 use crate::roles::ConnId;
+use crate::roles::fetching::Step;
+use crate::roles::roster_sync::{self, Answer};
 
 /// The kind of self-proving gossip that carries a standing's proof.
 pub(super) const KIND_STANDING: u8 = 1;
@@ -45,6 +47,30 @@ impl Peer {
                     return;
                 }
             }
+        }
+    }
+
+    /// Asks for the next part of what the other end knows better, after an answer of it.
+    pub(super) fn fetch(&mut self, conn: ConnId, answer: &Answer, now: Now) {
+        for proof in &answer.proofs {
+            if let Some((node, _)) = proof.claims() {
+                self.fetching.arrived(conn, &node, now.instant);
+            }
+        }
+        if !answer.want.is_empty() {
+            let want = answer.want.clone();
+            self.fetching.want(conn, want, answer.again, now.instant);
+        }
+        let (roster, seats) = (&self.roster, self.electorate.seats().len());
+        let holds = |node: &NodeId, key: &StandingKey| {
+            roster.get(node).is_some_and(|entry| entry.key >= *key)
+        };
+        for step in self.fetching.next(conn, seats, holds, now.instant) {
+            let message = match step {
+                Step::Want(nodes) => RosterMessage::Want(nodes),
+                Step::Compare => roster_sync::begin(roster),
+            };
+            self.out.send(conn, Message::Roster(message));
         }
     }
 

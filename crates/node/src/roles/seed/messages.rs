@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use quorate_consensus::{Inquiry, NodeId, Now, Proof, Proposal, Testimony, council};
+use quorate_consensus::{Inquiry, NodeId, Now, Proof, Proposal, StandingKey, Testimony, council};
 
 use super::Seed;
 use crate::event::Event;
 use crate::protocol::{Goodbye, Message, Purpose, RosterMessage};
+use crate::roles::fetching::Step;
 use crate::roles::{ConnId, roster_sync};
 
 impl Seed {
@@ -146,30 +147,51 @@ impl Seed {
 
     pub(super) fn handle_roster(&mut self, conn: ConnId, message: RosterMessage) {
         match roster_sync::answer(self.council.roster(), message) {
-            Ok((answers, proofs)) => {
-                answers
-                    .into_iter()
-                    .for_each(|answer| self.out.send(conn, Message::Roster(answer)));
-                proofs
-                    .into_iter()
-                    .for_each(|proof| self.handle_proof(conn, proof));
+            Ok(answer) => {
+                let say = answer.say.into_iter();
+                say.for_each(|message| self.out.send(conn, Message::Roster(message)));
+                for proof in &answer.proofs {
+                    if let Some((node, _)) = proof.claims() {
+                        self.fetching.arrived(conn, &node, self.now);
+                    }
+                }
+                if !answer.want.is_empty() {
+                    self.fetching
+                        .want(conn, answer.want, answer.again, self.now);
+                }
+                // Asked before what came is checked: the next is on its way meanwhile.
+                self.fetch(conn);
+                self.handle_proofs(conn, answer.proofs);
             }
             Err(what) => self.connections.misbehaved(conn, what, &mut self.out),
         }
     }
 
+    /// Asks for the next part of what the other end knows better.
+    fn fetch(&mut self, conn: ConnId) {
+        let council = &self.council;
+        let seats = council.electorate().seats().len();
+        let holds = |node: &NodeId, key: &StandingKey| council.holds(node, key);
+        for step in self.fetching.next(conn, seats, holds, self.now) {
+            let message = match step {
+                Step::Want(nodes) => RosterMessage::Want(nodes),
+                Step::Compare => roster_sync::begin(council.roster()),
+            };
+            self.out.send(conn, Message::Roster(message));
+        }
+    }
+
+    fn handle_proofs(&mut self, conn: ConnId, proofs: Vec<Arc<Proof>>) {
+        let wrong = self.council.handle_proofs(proofs);
+        if let Some(error) = wrong.iter().find(|error| error.is_forgery()) {
+            let what = format!("a proof that proves nothing: {error}");
+            self.connections.misbehaved(conn, what, &mut self.out);
+        }
+    }
+
     /// A proof from anybody: worth what it proves. One that cannot be judged yet comes again by comparison.
     pub(super) fn handle_proof(&mut self, conn: ConnId, proof: Arc<Proof>) {
-        match self.council.handle_proof(proof) {
-            Err(error) if error.is_forgery() => {
-                self.connections.misbehaved(
-                    conn,
-                    format!("a proof that proves nothing: {error}"),
-                    &mut self.out,
-                );
-            }
-            _ => {}
-        }
+        self.handle_proofs(conn, vec![proof]);
     }
 
     pub(super) fn handle_suspect_request(

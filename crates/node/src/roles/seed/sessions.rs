@@ -249,12 +249,7 @@ impl Seed {
     /// Members without a session are probed; one that does not answer is investigated, after its neighbours had time to
     /// report it.
     pub(super) fn look_after_orphans(&mut self, now: Now) {
-        let due: Vec<NodeId> = self
-            .orphans
-            .iter()
-            .filter(|(_, at)| now.instant >= **at)
-            .map(|(node, _)| *node)
-            .collect();
+        let due = self.orphans.due(now.instant);
         let rank = self
             .council
             .electorate()
@@ -272,8 +267,9 @@ impl Seed {
 
     /// A node answered a probe.
     pub(super) fn look_again(&mut self, node: NodeId, now: Now) {
-        if let Some(at) = self.orphans.get_mut(&node) {
-            *at = now.instant + self.options.orphan_after * 5;
+        if self.orphans.contains(&node) {
+            self.orphans
+                .insert(node, now.instant + self.options.orphan_after * 5);
         }
     }
 
