@@ -105,7 +105,10 @@ fn commit(parent: &Path) -> Duration {
         let record = Record::sign(&voter, network, endpoints, 1, u64::from(attempt), 1);
         let id = Proposal::Admit(record.expect("the endpoint is one")).id();
         let vote = Vote::cast(&voter, &electorate, id, Choice::Yes, "it answered");
-        let durable = Durable::Vote { opened_ms: 1, vote };
+        let durable = Durable::Vote {
+            opened_ms: 1,
+            vote: vote.into(),
+        };
         let stored = Stored::Seed(SeedStored::Council(durable));
         store
             .write(std::iter::once(&stored))
