@@ -24,7 +24,8 @@ use crate::protocol::{
 /// How many nodes are kept; more are told who is there, and not kept.
 const LEASES_MAX: usize = 4096;
 
-/// How long after its start, or after it stood still, a bootstrap lets nobody found a network. Members dial a lost bootstrap
+/// How long after its start, after it stood still, or after somebody came while nobody was here, a bootstrap lets nobody found a
+/// network. Members dial a lost bootstrap
 /// about every second.
 const SETTLING: Duration = Duration::from_millis(1500);
 
@@ -97,6 +98,10 @@ impl Bootstrap {
             return;
         }
         self.expire(now.instant);
+        if self.leases.is_empty() {
+            // Who comes first after nobody was here may be the first of many who come back: the way was blocked, perhaps.
+            self.settled_at = self.settled_at.max(now.instant + SETTLING);
+        }
         let until = now.instant + self.lease;
         if self.leases.contains_key(&from) || self.leases.len() < LEASES_MAX {
             let lease = Lease {
@@ -314,6 +319,7 @@ mod tests {
 
         fn settled() -> Self {
             let mut this = Self::open();
+            this.register(0, None, false);
             this.now = this.now.after(SETTLING);
             this
         }
@@ -369,8 +375,26 @@ mod tests {
         assert!(desk.register(1, None, true).1);
         desk.bootstrap.forget(&NodeId::from(1));
         assert!(desk.register(2, None, true).1);
-        desk.now = desk.now.after(Options::default().lease);
+        desk.register(4, None, false);
+        desk.now = desk.now.after(Options::default().lease / 2);
+        desk.register(4, None, false);
+        desk.now = desk.now.after(Options::default().lease / 2);
         assert!(desk.register(3, None, true).1);
+    }
+
+    #[test]
+    fn members_are_waited_for_after_nobody_came_for_long() {
+        let mut desk = Desk::settled();
+        desk.register(1, Some(7), false);
+        // The way to the bootstrap is blocked, and its lease runs out. The first to come is not the only one.
+        desk.now = desk.now.after(Options::default().lease);
+        desk.bootstrap.handle_timeout(desk.now);
+        assert_eq!(desk.register(2, None, true), (vec![], false, true));
+        desk.now = desk.now.after(SETTLING / 2);
+        desk.register(1, Some(7), false);
+        desk.now = desk.now.after(SETTLING / 2);
+        let known = (vec![NodeId::from(1)], false, false);
+        assert_eq!(desk.register(2, None, true), known);
     }
 
     #[test]
@@ -406,7 +430,7 @@ mod tests {
         }
         assert_eq!(desk.bootstrap.leases.len(), LEASES_MAX);
         desk.now = desk.now.after(Options::default().lease);
-        assert_eq!(desk.register(1, None, true), (vec![], true, false));
+        assert_eq!(desk.register(1, None, true), (vec![], false, true));
         assert_eq!(desk.bootstrap.leases.len(), 1);
     }
 }

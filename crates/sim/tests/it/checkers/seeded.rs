@@ -381,7 +381,7 @@ fn what_is_too_long_too_much_or_too_slow_is_reported() {
     tell(&checker, &world, &slow).unwrap();
     run(&mut world, SECOND * 310).unwrap();
     assert_says(tell(&checker, &world, &slow), "too slow");
-    world.host_mut(PEER).setup.options.connections_max = (0, 16);
+    world.host_mut(SEED).setup.options.connections_max = (0, 16);
     assert_says(run(&mut world, SECOND * 2), "accepted connections");
 }
 
