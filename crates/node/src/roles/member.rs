@@ -40,7 +40,7 @@ use super::{
 use crate::config::{Admission, Discovery, Options};
 use crate::error::StartError;
 use crate::event::{Event, MemberInfo, Party};
-use crate::protocol::{LIST_MAX, Message, Purpose, RoleKind};
+use crate::protocol::{LIST_MAX, Message, NeighborMessage, Purpose, RoleKind};
 use crate::store::{MemberStored, RestoredMember};
 use asking::Asking;
 use hosting::Candidate;
@@ -324,6 +324,12 @@ impl Member {
             (Purpose::Link, Message::Neighbors(neighbors)) if neighbors.len() <= LIST_MAX => {
                 self.overlay.set_neighbors_of(from, neighbors);
                 self.wishes_changed = true;
+            }
+            (Purpose::Link, Message::Neighbor(NeighborMessage::Ask)) => {
+                // It knows more of the chain than this node: answered when this one has caught up.
+                if let Some(link) = self.links.get_mut(&from) {
+                    link.asks = true;
+                }
             }
             (Purpose::Link, Message::Neighbor(_)) => {}
             (Purpose::Join, Message::Join(message)) if dialed => {

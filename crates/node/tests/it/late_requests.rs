@@ -52,3 +52,14 @@ fn a_member_that_catches_up_with_an_earlier_life_of_a_candidate_tells_it_to_ask_
     assert_eq!(driver.admitted, [who]);
     assert_eq!(driver.refused, [conn]);
 }
+
+#[test]
+fn a_member_that_is_asked_by_one_it_has_not_heard_of_answers_when_it_has() {
+    let mut driver = one_of_three(1);
+    let who = NodeId::from(7);
+    let conn = driver.ask_to_be_neighbor(who);
+    assert_eq!(driver.answered, []);
+    driver.learn(NodeId::from(4), open_chain(4).links_from(2).to_vec());
+    assert_eq!(driver.admitted, [who]);
+    assert_eq!(driver.answered, [conn]);
+}

@@ -17,8 +17,8 @@ use quorate_node::consensus::{
     Testimony, Unproven, Vote, assembly, succession,
 };
 use quorate_node::protocol::{
-    DiscoveryMessage, FRAME_LEN_MAX, Hello, JoinMessage, KnownMember, Message, Purpose, RoleKind,
-    RosterMessage,
+    DiscoveryMessage, FRAME_LEN_MAX, Hello, JoinMessage, KnownMember, Message, NeighborMessage,
+    Purpose, RoleKind, RosterMessage,
 };
 use quorate_node::roles::{
     Bootstrap, ConnId, DialError, DialId, Frame, Member, Output, Peer, Reply, Request, RequestId,
@@ -172,6 +172,8 @@ pub(crate) struct Driver<R> {
     pub(crate) admitted: Vec<NodeId>,
     /// Where a candidate was told to ask again.
     pub(crate) refused: Vec<ConnId>,
+    /// Where a question for a neighbour was answered.
+    pub(crate) answered: Vec<ConnId>,
     replies: usize,
     asked: usize,
     /// The open network, as the role last named it, and what it last asked there.
@@ -197,6 +199,7 @@ impl<R: Role> Driver<R> {
             record: None,
             admitted: Vec::new(),
             refused: Vec::new(),
+            answered: Vec::new(),
             replies: 0,
             asked: 0,
             network: NetworkId::NONE,
@@ -225,8 +228,14 @@ impl<R: Role> Driver<R> {
                 }
                 Output::Send { to, frame } => {
                     assert!(!to.is_empty());
-                    if let Frame::Message(Message::Join(JoinMessage::Refused(_))) = &frame {
-                        self.refused.extend(to.iter().copied());
+                    match &frame {
+                        Frame::Message(Message::Join(JoinMessage::Refused(_))) => {
+                            self.refused.extend(to.iter().copied());
+                        }
+                        Frame::Message(Message::Neighbor(
+                            NeighborMessage::Accept | NeighborMessage::Refuse,
+                        )) => self.answered.extend(to.iter().copied()),
+                        _ => {}
                     }
                     self.note(&frame);
                 }
@@ -466,6 +475,15 @@ impl<R: Role> Driver<R> {
         for _ in 0..8 {
             self.step(Input::Written(true));
         }
+    }
+
+    /// Somebody links as a member, and asks to be a neighbour.
+    pub(crate) fn ask_to_be_neighbor(&mut self, from: NodeId) -> ConnId {
+        self.step(Input::Arrive(from, Purpose::Link));
+        let at = self.conns.len() - 1;
+        self.say(at, Frame::Message(Message::Neighbor(NeighborMessage::Ask)));
+        self.drain();
+        self.conns[at].0
     }
 
     /// The candidate answers the last probe, and whatever follows takes its course.

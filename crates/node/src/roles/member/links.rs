@@ -12,7 +12,7 @@ use quorate_consensus::{NodeId, Now};
 use super::Member;
 use super::watching::Watch;
 use crate::event::{Event, Party};
-use crate::protocol::{Goodbye, Message, Purpose};
+use crate::protocol::{Goodbye, Message, NeighborMessage, Purpose};
 use crate::roles::ConnId;
 use crate::roles::connections::{Conn, Ready};
 
@@ -28,6 +28,8 @@ pub(super) struct Link {
     /// When an other end that is still no member is sent away.
     deadline: Instant,
     pub(super) is_neighbor: bool,
+    /// It asked to be a neighbour before this node knew that it is a member.
+    pub(super) asks: bool,
 }
 
 /// All links. Whoever changes them, or could, is noticed.
@@ -127,6 +129,7 @@ impl Member {
             is_met: false,
             deadline: now.instant + self.options.hello_timeout,
             is_neighbor: false,
+            asks: false,
         };
         self.links.insert(ready.remote, link);
         if let Some(back_off) = self.back_offs.get_mut(&ready.remote) {
@@ -175,6 +178,12 @@ impl Member {
             self.watches.remove(&node);
             if let Some(assembly) = &mut self.assembly {
                 assembly.handle_met(node, now);
+            }
+            let link = self.links.get_mut(&node).filter(|link| link.asks);
+            if let Some(link) = link {
+                link.asks = false;
+                let conn = link.conn;
+                self.handle_neighbor(conn, node, NeighborMessage::Ask, now);
             }
             self.wishes_changed = true;
         }
