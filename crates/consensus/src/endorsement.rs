@@ -22,7 +22,6 @@ use crate::proposal::{Motion, Proposal};
 use crate::record::Record;
 use crate::roster::{Entry, ProofError, Roster, Standing, StandingKey};
 use crate::scheme::{Scheme, Signer};
-use crate::transcript::Transcript;
 
 /// The topic of motions to endorse.
 const TOPIC: &str = "quorate/endorsement/1";
@@ -196,12 +195,5 @@ fn leaf_of_entry((node, entry): (&NodeId, &Entry)) -> Digest {
 }
 
 fn leaf(node: &NodeId, key: &StandingKey) -> Digest {
-    Transcript::new("quorate/endorsed/1")
-        .bytes(node.as_ref())
-        .u64(key.incarnation)
-        .u64(key.standing as u64)
-        .u64(key.attempt)
-        .bytes(key.hash.as_ref())
-        .u64(key.decided)
-        .finish()
+    key.digest("quorate/endorsed/1", node)
 }

@@ -50,6 +50,18 @@ pub struct StandingKey {
 }
 
 impl StandingKey {
+    /// The digest of a node's standing for one purpose, which the domain names.
+    pub(crate) fn digest(&self, domain: &str, node: &NodeId) -> Digest {
+        Transcript::new(domain)
+            .bytes(node.as_ref())
+            .u64(self.incarnation)
+            .u64(self.standing as u64)
+            .u64(self.attempt)
+            .bytes(self.hash.as_ref())
+            .u64(self.decided)
+            .finish()
+    }
+
     /// Whether this is the same standing, in whatever epoch it was decided.
     pub fn is_same(&self, other: &Self) -> bool {
         let decided = other.decided;
@@ -480,14 +492,7 @@ impl Roster {
     }
 
     fn toggle(&mut self, node: &NodeId, key: &StandingKey) {
-        let hash = Transcript::new("quorate/standing/1")
-            .bytes(node.as_ref())
-            .u64(key.incarnation)
-            .u64(key.standing as u64)
-            .u64(key.attempt)
-            .bytes(key.hash.as_ref())
-            .u64(key.decided)
-            .finish();
+        let hash = key.digest("quorate/standing/1", node);
         let bucket = &mut self.buckets[bucket_of(node)];
         bucket
             .iter_mut()

@@ -26,10 +26,16 @@ impl Seed {
                     .handle_echo(conn, nonce, record, &mut self.connections, &mut self.out);
             }
             (Purpose::Link, Message::Electorate(message)) => {
-                self.handle_electorate(conn, from, message, now);
+                // Who has no vote may follow and ask, but not have signatures checked without end.
+                let is_voter = self.council.electorate().contains(&from);
+                if is_voter || self.connections.may_ask(conn, now, &mut self.out) {
+                    self.handle_electorate(conn, from, message, now);
+                }
             }
             (Purpose::Register, Message::Electorate(message)) => {
-                self.handle_follower(conn, &message);
+                if self.connections.may_ask(conn, now, &mut self.out) {
+                    self.handle_follower(conn, &message);
+                }
             }
             // Until this seed's own dial has met the voter, its word counts for nothing; it sends again.
             (Purpose::Link, _) if !self.council.electorate().contains(&from) => {}
