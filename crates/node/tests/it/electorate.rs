@@ -77,7 +77,7 @@ async fn a_seed_is_added_and_has_a_vote_and_peers_follow() {
         matches!(event, Event::Joined { .. })
     })
     .await;
-    net.settled_since(from).await;
+    net.settled().await;
     net.assert_gossips().await;
 }
 
@@ -105,7 +105,7 @@ async fn a_dead_seed_is_unseated_and_one_takes_its_place() {
     );
     net.list = SeedList::parse(&list.to_string()).unwrap();
     net.add_peer(key(51), Options::default()).await;
-    net.settled_since(from).await;
+    net.settled().await;
     net.assert_gossips().await;
     // A death is confirmed by the seeds of now.
     let from = net.mark();

@@ -320,11 +320,6 @@ impl Net {
 
     /// Waits until every node's roster has every peer, and every peer its links.
     pub(crate) async fn settled(&mut self) {
-        self.settled_since(0).await;
-    }
-
-    /// As [`settled`](Self::settled), by what was heard at any time of those who were there, and of all others since.
-    pub(crate) async fn settled_since(&mut self, _from: usize) {
         let (ids, peers) = (self.ids(), self.peer_ids());
         let links_min = peers.len().saturating_sub(1).min(3);
         self.until("complete rosters and links", 0, |heard| {
