@@ -141,6 +141,7 @@ impl Contestant for Councils {
                     council.handle_proposal(from, proposal, now).unwrap();
                 }
                 Message::Vote(vote) => council.handle_vote(vote).unwrap(),
+                Message::Votes(votes) => council.handle_votes(&votes).unwrap(),
                 Message::Proof(proof) => council.handle_proof(proof).unwrap(),
             }
             self.drain(to);

@@ -87,9 +87,10 @@ fn run(voters: &mut [Voter], now: Now) -> Result<(), Box<dyn Error>> {
         let council = &mut voter.council;
         match message {
             Message::Proposal(proposal) => {
-                council.handle_proposal(from, Arc::unwrap_or_clone(proposal), now)?;
+                council.handle_proposal(from, proposal, now)?;
             }
             Message::Vote(vote) => council.handle_vote(vote)?,
+            Message::Votes(votes) => council.handle_votes(&votes)?,
             Message::Proof(proof) => council.handle_proof(proof)?,
         }
         drain(voter, &mut wire, now);

@@ -2,11 +2,15 @@
 //!
 //! ```text
 //!   propose, handle_proposal ─┐                        ┌─> Judge    (answer: handle_judgement)
-//!   handle_vote ──────────────┤                        ├─> Persist  (answer: handle_persisted, …_failed)
+//!   handle_vote, handle_votes ┤                        ├─> Persist  (answer: handle_persisted, …_failed)
 //!   handle_proof ─────────────┼──> open matters ──────┼─> Send     proposals and votes to the other voters
 //!   handle_timeout ───────────┤    (a tally each)      ├─> Decided  carried, defeated, expired, superseded
 //!   handle_voter_up ──────────┘    roster              └─> Committed, Widened, Counted, Equivocated
 //! ```
+//!
+//! A voter sends its vote to whoever brought the proposal. Who brought it passes on the votes that decide, so that all
+//! others count them too, and later those that came late: three messages for each other voter. Who hears nothing for a while
+//! asks all others, and is answered with their votes: nobody depends on who brought it.
 //!
 //! Contract: after any `handle_…`, `propose` or `bind`, drain [`Council::poll_output`] to the end, then read
 //! [`Council::poll_timeout`] anew. Time must not go backwards on the monotonic clock; the wall clock may jump.
@@ -55,7 +59,8 @@ use crate::certificate::CertificateError;
 use crate::electorate::{Electorate, ElectorateError};
 use crate::explanation::{End, Withheld};
 use crate::id::{NodeId, ProposalId};
-use crate::proposal::{Motion, Named, Proposal};
+use crate::named::Named;
+use crate::proposal::{Motion, Proposal};
 use crate::roster::{Proof, ProofError, Roster, Standing, StandingKey};
 use crate::scheme::{Scheme, Signer};
 use crate::small_map::SmallMap;
@@ -64,7 +69,7 @@ use crate::vote::{self, Choice, VerifiedVote, Vote, VoteError};
 use ahead::Ahead;
 use committing::Committing;
 use ends::Ends;
-use matter::{Matter, Own};
+use matter::{Matter, Origin, Own};
 use remembered::{Casting, Memory};
 
 /// One voter of a fixed electorate. See the [module](self) for the contract.
@@ -191,10 +196,10 @@ impl Council {
     pub fn pending(&self, node: &NodeId) -> impl Iterator<Item = (&Proposal, Vec<&str>)> {
         self.matters
             .values()
-            .filter(move |matter| matter.proposal.subject() == *node && !matter.carried)
+            .filter(move |matter| matter.proposal().subject() == *node && !matter.carried)
             .map(|matter| {
                 (
-                    &*matter.proposal,
+                    &**matter.proposal(),
                     matter.tally.silent(&self.electorate).collect(),
                 )
             })
@@ -207,7 +212,7 @@ impl Council {
 
     /// A proposal that is open here.
     pub fn proposal(&self, id: &ProposalId) -> Option<&Arc<Proposal>> {
-        self.matters.get(id).map(|matter| &matter.proposal)
+        self.matters.get(id).map(|matter| matter.proposal())
     }
 
     /// Learns who sits in a seat of the electorate; returns whether it was news.
@@ -228,12 +233,10 @@ impl Council {
     /// that stands against it.
     pub fn propose(
         &mut self,
-        proposal: impl Into<Arc<Proposal>>,
+        proposal: impl Into<Named>,
         now: Now,
     ) -> Result<ProposalId, ProposeError> {
-        let proposal = proposal.into();
-        let content = self.ahead.content(&proposal);
-        self.bring(Named::new(proposal, content), now)
+        self.bring(proposal.into(), Origin::Brought, now)
     }
 
     /// Brings a motion of this voter's own, opened now, and signs it.
@@ -252,18 +255,23 @@ impl Council {
         let signer = &*self.signer;
         let (motion, hash) =
             Motion::sign_after(begin, signer, network, topic, body, attempt, opened_ms);
-        self.bring(Named::own(motion, hash), now)
+        self.bring(Named::motion(motion, hash), Origin::Signed, now)
     }
 
-    fn bring(&mut self, named: Named, now: Now) -> Result<ProposalId, ProposeError> {
-        let id = named.id;
+    fn bring(
+        &mut self,
+        named: Named,
+        origin: Origin,
+        now: Now,
+    ) -> Result<ProposalId, ProposeError> {
+        let id = named.id();
         if self.matters.contains_key(&id) {
             return Ok(id);
         }
         if self.sealed {
             return Err(ProposeError::Sealed);
         }
-        self.open(named, now)?;
+        self.open(named, origin, now)?;
         self.send_to_all(&id, now.instant);
         Ok(id)
     }
@@ -276,19 +284,17 @@ impl Council {
     pub fn handle_proposal(
         &mut self,
         from: NodeId,
-        proposal: impl Into<Arc<Proposal>>,
+        proposal: impl Into<Named>,
         now: Now,
     ) -> Result<(), ProposeError> {
-        let proposal = proposal.into();
-        let content = self.ahead.content(&proposal);
-        let named = Named::new(proposal, content);
-        let id = named.id;
+        let named: Named = proposal.into();
+        let id = named.id();
         let remembered = self.remembered.of(&id);
         let said = remembered.and_then(|remembered| remembered.vote.clone());
         if !self.matters.contains_key(&id) {
             let opened = match remembered {
-                Some(remembered) if remembered.has_ended => self.check_standing(&named.proposal),
-                _ => self.open(named, now),
+                Some(remembered) if remembered.has_ended => self.check_standing(&named),
+                _ => self.open(named, Origin::Asked, now),
             };
             match opened {
                 Err(ProposeError::Settled(proof)) => {
@@ -298,30 +304,48 @@ impl Council {
                 opened => opened?,
             }
         }
+        if let Some(matter) = self.matters.get_mut(&id) {
+            matter.ask(from, &self.others);
+        }
         if let Some(vote) = said {
             self.send(from, Message::Vote(vote));
         }
         Ok(())
     }
 
-    /// A vote of another voter. It may arrive before its proposal.
+    /// A vote of another voter. It may arrive before its proposal. One that adds nothing, as it was counted already or its
+    /// proposal has ended here, is not verified and not an error.
     ///
     /// # Errors
     /// When it does not verify, or contradicts the voter's first vote (which is also output as
     /// [`Output::Equivocated`]).
     pub fn handle_vote(&mut self, vote: impl Into<Arc<Vote>>) -> Result<(), VoteError> {
         let vote: Arc<Vote> = vote.into();
-        if let Ok(place) = self.matters.place_of(&vote.proposal) {
-            let statement = self
-                .matters
-                .at(place)
-                .statement(vote.choice, &self.electorate);
-            let vote = vote.verify_as(&self.electorate, &*self.scheme, &statement)?;
-            return self.count_in(place, vote);
+        let Ok(place) = self.matters.place_of(&vote.proposal) else {
+            return self.keep_early(vote);
+        };
+        if self.matters.at(place).tally.holds(&vote) {
+            return Ok(());
+        }
+        self.verify_and_count(place, vote)
+    }
+
+    fn verify_and_count(&mut self, place: usize, vote: Arc<Vote>) -> Result<(), VoteError> {
+        let statement = self
+            .matters
+            .at(place)
+            .statement(vote.choice, &self.electorate);
+        let vote = vote.verify_as(&self.electorate, &*self.scheme, &statement)?;
+        self.count_in(place, vote)
+    }
+
+    fn keep_early(&mut self, vote: Arc<Vote>) -> Result<(), VoteError> {
+        if self.has_ended(&vote.proposal) {
+            return Ok(());
         }
         let statement = vote::statement_of(&self.electorate, &vote.proposal, vote.choice);
         let vote = vote.verify_as(&self.electorate, &*self.scheme, &statement)?;
-        if self.has_ended(&vote.vote().proposal) || self.early.contains(&vote) {
+        if self.early.contains(&vote) {
             return Ok(());
         }
         self.early.push_back(vote);
@@ -329,6 +353,26 @@ impl Council {
             self.early.pop_front();
         }
         Ok(())
+    }
+
+    /// Votes of several voters, that another has counted.
+    ///
+    /// # Errors
+    /// As [`handle_vote`](Self::handle_vote), of the first that does not count; the others do.
+    /// [`VoteError::TooMany`] when they cannot be of one proposal's voters: none counts then.
+    pub fn handle_votes(&mut self, votes: &[Arc<Vote>]) -> Result<(), VoteError> {
+        let (seats, got) = (self.electorate.seats().len(), votes.len());
+        if got > seats {
+            return Err(VoteError::TooMany { seats, got });
+        }
+        let counted = votes
+            .iter()
+            .map(|vote| match self.matters.place_of(&vote.proposal) {
+                Ok(place) if self.matters.at(place).tally.holds(vote) => Ok(()),
+                Ok(place) => self.verify_and_count(place, vote.clone()),
+                Err(_) => self.keep_early(vote.clone()),
+            });
+        counted.fold(Ok(()), Result::and)
     }
 
     /// A proof of a standing, from anywhere: another voter, a member's passport, an exchange of rosters.
@@ -381,7 +425,7 @@ impl Council {
         let Some(matter) = self.matters.get_mut(&id) else {
             return;
         };
-        let opened_ms = matter.proposal.opened_ms();
+        let opened_ms = matter.proposal().opened_ms();
         if !matches!(matter.own, Own::Judging) {
             return;
         }
@@ -430,7 +474,7 @@ impl Council {
         if let Some(proof) = self.committing.remove(&persist) {
             let id = proof.proof().certificate().id();
             if let Some(matter) = self.matters.remove(&id).filter(|matter| !matter.announced) {
-                self.decided(matter.proposal.clone(), Decision::NotDurable);
+                self.decided(matter.proposal().clone(), Decision::NotDurable);
                 self.ends.note(matter, End::NotDurable);
             }
         }
@@ -438,9 +482,10 @@ impl Council {
 
     /// The link to a voter came up: it is sent what it may lack.
     pub fn handle_voter_up(&mut self, voter: NodeId) {
+        let me = self.signer.id();
         for matter in self.matters.values() {
             if matter.tally.vote_of(&voter).is_none() {
-                matter.send(voter, &mut self.outputs);
+                matter.send(voter, &me, &mut self.outputs);
             }
         }
     }
@@ -491,12 +536,13 @@ impl Council {
 
     /// The proposal to every voter not heard on it, and when to do so again.
     fn send_to_all(&mut self, id: &ProposalId, now: Instant) {
+        let me = self.signer.id();
         let Some(matter) = self.matters.get_mut(id) else {
             return;
         };
         for voter in &self.others {
             if matter.tally.vote_of(voter).is_none() {
-                matter.send(*voter, &mut self.outputs);
+                matter.send(*voter, &me, &mut self.outputs);
             }
         }
         matter.back_off(&self.config, &mut self.rng, now);

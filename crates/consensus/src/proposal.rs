@@ -1,7 +1,6 @@
 //! What is decided: a proposal, named by the digest of everything it says.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -124,7 +123,7 @@ impl Motion {
             .finish()
     }
 
-    fn check_len(&self) -> Result<(), ProposalError> {
+    pub(crate) fn check_len(&self) -> Result<(), ProposalError> {
         match self.topic.len().saturating_add(self.body.len()) {
             len if len > MOTION_LEN_MAX => Err(ProposalError::MotionTooLong(len)),
             _ => Ok(()),
@@ -214,42 +213,6 @@ impl Proposal {
             Self::Admit(record) => Ok(record.verify_as(content, scheme)?),
             Self::Evict(report) => Ok(report.verify_as(content, scheme)?),
             Self::Motion(motion) => motion.verify_as(content, scheme),
-        }
-    }
-}
-
-/// A proposal with its name, so that it is hashed once.
-#[derive(Debug, Clone)]
-pub(crate) struct Named {
-    pub(crate) proposal: Arc<Proposal>,
-    pub(crate) id: ProposalId,
-    content: Digest,
-    is_own: bool,
-}
-
-impl Named {
-    /// Given its [`content`](Proposal::content).
-    pub(crate) fn new(proposal: Arc<Proposal>, content: Digest) -> Self {
-        Self {
-            id: proposal.id_of(&content),
-            proposal,
-            content,
-            is_own: false,
-        }
-    }
-
-    /// A motion that was just signed here, given its hash.
-    pub(crate) fn own(motion: Motion, hash: Digest) -> Self {
-        let mut this = Self::new(Arc::new(Proposal::Motion(motion)), hash);
-        this.is_own = true;
-        this
-    }
-
-    /// As [`Proposal::verify`]. What was signed here is not verified.
-    pub(crate) fn verify(&self, scheme: &dyn Scheme) -> Result<(), ProposalError> {
-        match &*self.proposal {
-            Proposal::Motion(motion) if self.is_own => motion.check_len(),
-            proposal => proposal.verify_as(&self.content, scheme),
         }
     }
 }

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::certificate::Certificate;
 use crate::electorate::Electorate;
 use crate::id::{NodeId, ProposalId};
@@ -17,8 +19,11 @@ use crate::vote::{Choice, Equivocation, VerifiedVote, Vote, VoteError};
 pub struct Tally {
     proposal: ProposalId,
     /// Sorted by voter, one of each.
-    votes: Vec<Vote>,
+    votes: SmallVec<[Arc<Vote>; USUAL]>,
 }
+
+/// So many votes are counted without allocating.
+const USUAL: usize = 7;
 
 /// Where a vote stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,7 +50,7 @@ impl Tally {
     pub const fn new(proposal: ProposalId) -> Self {
         Self {
             proposal,
-            votes: Vec::new(),
+            votes: SmallVec::new_const(),
         }
     }
 
@@ -53,7 +58,7 @@ impl Tally {
     pub(crate) fn with_room(proposal: ProposalId, votes: usize) -> Self {
         Self {
             proposal,
-            votes: Vec::with_capacity(votes),
+            votes: SmallVec::with_capacity(votes),
         }
     }
 
@@ -69,12 +74,11 @@ impl Tally {
     /// unchanged then.
     #[inline]
     pub fn count(&mut self, vote: VerifiedVote) -> Result<Counted, VoteError> {
-        self.count_shared(&vote)
+        self.count_shared(vote.shared())
     }
 
     /// As [`count`](Self::count), of a vote that is used elsewhere too.
-    pub(crate) fn count_shared(&mut self, vote: &VerifiedVote) -> Result<Counted, VoteError> {
-        let vote = vote.vote();
+    pub(crate) fn count_shared(&mut self, vote: &Arc<Vote>) -> Result<Counted, VoteError> {
         if vote.proposal != self.proposal {
             return Err(VoteError::AnotherProposal {
                 expected: self.proposal,
@@ -88,8 +92,8 @@ impl Tally {
             }
             Ok(place) if self.votes[place].choice == vote.choice => Ok(Counted::Duplicate),
             Ok(place) => Err(VoteError::Equivocation(Box::new(Equivocation {
-                first: self.votes[place].clone(),
-                second: vote.clone(),
+                first: Vote::clone(&self.votes[place]),
+                second: Vote::clone(vote),
             }))),
         }
     }
@@ -109,7 +113,8 @@ impl Tally {
             return Outcome::Open;
         }
         let of = |choice| {
-            let chosen = |vote: &&Vote| vote.choice == choice && electorate.contains(&vote.voter);
+            let chosen =
+                |vote: &&Arc<Vote>| vote.choice == choice && electorate.contains(&vote.voter);
             self.votes.iter().filter(chosen).count()
         };
         if of(Choice::Yes) >= quorum {
@@ -144,13 +149,30 @@ impl Tally {
 
     /// The votes counted, by voter.
     pub fn votes(&self) -> impl Iterator<Item = &Vote> {
-        self.votes.iter()
+        self.votes.iter().map(|vote| &**vote)
+    }
+
+    /// The votes counted, by voter, to be sent on.
+    pub(crate) fn shared(&self) -> Vec<Arc<Vote>> {
+        self.votes.to_vec()
     }
 
     /// A voter's vote.
     #[inline]
     pub fn vote_of(&self, voter: &NodeId) -> Option<&Vote> {
-        self.place_of(voter).ok().map(|place| &self.votes[place])
+        let place = self.place_of(voter).ok()?;
+        Some(&self.votes[place])
+    }
+
+    /// Whether this very vote was counted.
+    pub(crate) fn holds(&self, vote: &Vote) -> bool {
+        self.vote_of(&vote.voter) == Some(vote)
+    }
+
+    /// As [`vote_of`](Self::vote_of), to be sent on.
+    pub(crate) fn shared_of(&self, voter: &NodeId) -> Option<&Arc<Vote>> {
+        let place = self.place_of(voter).ok()?;
+        Some(&self.votes[place])
     }
 
     #[inline]

@@ -74,6 +74,13 @@ impl Transcript {
         items.fold(self, |this, item| this.bytes(item.as_ref()))
     }
 
+    /// Adds a field of zeros that ends where a block of SHA-256 does.
+    pub(crate) fn fill_block(&mut self) -> &mut Self {
+        let end = self.len + LENGTH;
+        let zeros = end.next_multiple_of(BLOCK) - end;
+        self.bytes(&[0; BLOCK][..zeros])
+    }
+
     /// The statement's digest. What is added from then on begins another, without a domain.
     pub fn finish(&mut self) -> Digest {
         let (mut state, last) = (self.state, &mut self.pending);
@@ -162,6 +169,21 @@ mod tests {
             }
             let digest: [u8; 32] = whole.finalize().into();
             prop_assert_eq!(transcript.finish(), Digest::new(digest));
+        }
+    }
+
+    #[test]
+    fn a_filled_block_leaves_nothing_pending() {
+        for len in 0..200 {
+            let mut transcript = Transcript::new("test");
+            transcript.bytes(&vec![7; len]).fill_block();
+            let zeros = (BLOCK - (8 + 4 + 8 + len + 8) % BLOCK) % BLOCK;
+            let written = [&4u64.to_be_bytes()[..], b"test"].concat();
+            let written = [&written[..], &(len as u64).to_be_bytes(), &vec![7; len]].concat();
+            let written = [&written[..], &(zeros as u64).to_be_bytes(), &vec![0; zeros]].concat();
+            assert_eq!(transcript.clone().ahead().len, 0, "{len}");
+            let digest: [u8; 32] = Sha256::digest(written).into();
+            assert_eq!(transcript.finish(), Digest::new(digest), "{len}");
         }
     }
 

@@ -73,6 +73,14 @@ pub enum VoteError {
         /// What the vote is about.
         got: ProposalId,
     },
+    /// More votes on one proposal than there are voters.
+    #[error("expected at most {seats} votes at once, got {got}")]
+    TooMany {
+        /// The electorate's size.
+        seats: usize,
+        /// How many came.
+        got: usize,
+    },
     /// The voter signed both ways. The first vote stays counted.
     #[error("{} voted both yes and no on proposal {}", .0.first.voter, .0.first.proposal)]
     Equivocation(Box<Equivocation>),
@@ -108,12 +116,14 @@ impl Equivocation {
     }
 }
 
-/// What the statements of all votes of an electorate begin with.
+/// What the statements of all votes of an electorate begin with. Whole blocks, so that who counts many votes hashes this
+/// once, and of each statement one block more.
 pub(crate) fn begin((network, epoch, electorate): (NetworkId, u64, Digest)) -> Transcript {
-    let mut this = Transcript::new("quorate/vote/1");
+    let mut this = Transcript::new("quorate/vote/2");
     this.bytes(network.as_ref())
         .u64(epoch)
-        .bytes(electorate.as_ref());
+        .bytes(electorate.as_ref())
+        .fill_block();
     this
 }
 
@@ -219,6 +229,10 @@ impl VerifiedVote {
 
     /// The vote.
     pub fn vote(&self) -> &Vote {
+        &self.0
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Vote> {
         &self.0
     }
 

@@ -70,6 +70,8 @@ pub fn samples() -> Vec<Sample> {
     let no = cast(3, Choice::No, "cannot be reached: \u{1b}[2J");
     let stranger = cast(9, Choice::Yes, "");
     let message = council::Message::Vote(yes.clone().into());
+    let several = [&yes, &no, &stranger].map(|vote| vote.clone().into());
+    let several = council::Message::Votes(Vec::from(several).into());
     let values = [
         ("yes", Format::Bincode.encode(&yes), Format::Bincode),
         ("no-json", Format::Json.encode(&no), Format::Json),
@@ -79,6 +81,7 @@ pub fn samples() -> Vec<Sample> {
             Format::Bincode,
         ),
         ("message", Format::Bincode.encode(&message), Format::Bincode),
+        ("several", Format::Bincode.encode(&several), Format::Bincode),
     ];
     let encoded = values
         .into_iter()

@@ -1,15 +1,14 @@
 //! What all statements of one electorate begin with, hashed ahead.
 
 use crate::electorate::Electorate;
-use crate::id::{Digest, NetworkId, ProposalId};
-use crate::proposal::{Motion, Proposal};
+use crate::id::{Digest, ProposalId};
+use crate::proposal::Motion;
 use crate::transcript::Transcript;
 use crate::vote::{self, Choice};
 
 /// Beginnings of statements, for the network and the electorate that they name. For others, statements are hashed whole.
 #[derive(Debug)]
 pub(super) struct Ahead {
-    network: NetworkId,
     motion: Transcript,
     electorate: Digest,
     vote: Transcript,
@@ -18,7 +17,6 @@ pub(super) struct Ahead {
 impl Ahead {
     pub(super) fn of(electorate: &Electorate) -> Self {
         Self {
-            network: electorate.network(),
             motion: Motion::begin(electorate.network()).ahead(),
             electorate: electorate.id(),
             vote: vote::begin(vote::of(electorate)).ahead(),
@@ -28,16 +26,6 @@ impl Ahead {
     /// What a motion of this network begins with.
     pub(super) fn motion(&self) -> Transcript {
         self.motion.clone()
-    }
-
-    /// As [`Proposal::content`].
-    pub(super) fn content(&self, proposal: &Proposal) -> Digest {
-        match proposal {
-            Proposal::Motion(motion) if motion.network == self.network => {
-                motion.hash_after(&mut self.motion.clone())
-            }
-            _ => proposal.content(),
-        }
     }
 
     /// As [`vote::statement_of`].

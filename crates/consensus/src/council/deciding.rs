@@ -29,9 +29,9 @@ impl Council {
         let Some(matter) = matter.filter(|matter| matches!(matter.own, Own::Persisting)) else {
             return;
         };
-        matter.own = Own::Cast(vote.clone());
+        matter.own = Own::Cast(vote.choice);
         self.outputs
-            .extend(self.others.iter().map(|to| Output::Send {
+            .extend(matter.asked_by.iter().map(|to| Output::Send {
                 to: *to,
                 message: Message::Vote(vote.clone()),
             }));
@@ -49,7 +49,7 @@ impl Council {
     /// Counts a vote on the matter at this place.
     pub(super) fn count_in(&mut self, place: usize, vote: VerifiedVote) -> Result<(), VoteError> {
         let matter = self.matters.at_mut(place);
-        match matter.tally.count_shared(&vote) {
+        match matter.tally.count_shared(vote.shared()) {
             Ok(Counted::Duplicate) => return Ok(()),
             Ok(Counted::New) => {}
             Err(error) => {
@@ -67,21 +67,31 @@ impl Council {
             choice,
             ..
         } = *vote.vote();
+        let is_motion = matches!(**matter.proposal(), Proposal::Motion(_));
+        if matter.is_told && !is_motion && matter.asked_by.len() < self.others.len() {
+            matter.late.push(vote.shared().clone());
+            if matter.tally.is_complete(&self.electorate) {
+                matter.tell(&self.others, &mut self.outputs);
+            }
+        }
         self.outputs.push_back(Output::Counted {
-            proposal: matter.proposal.clone(),
+            proposal: matter.proposal().clone(),
             vote: vote.into_vote(),
         });
         // Later yes votes widen the certificate of a standing for readers who know other voters; a motion's is told once,
         // and later noes change nothing.
-        let is_motion = matches!(*matter.proposal, Proposal::Motion(_));
         let adds = !matter.carried || (choice == Choice::Yes && !is_motion);
         if adds || !matter.announced {
             // A proof from elsewhere may have carried it before this tally does.
-            match matter.tally.outcome(&self.electorate) {
+            let outcome = matter.tally.outcome(&self.electorate);
+            if outcome != Outcome::Open && matter.is_brought && !matter.is_told {
+                matter.tell(&self.others, &mut self.outputs);
+            }
+            match outcome {
                 Outcome::Carried if adds => {
                     matter.carried = true;
                     matter.announced |= is_motion;
-                    let proposal = &matter.proposal;
+                    let proposal = matter.proposal();
                     let certificate = matter.tally.certificate_of(proposal, &self.electorate);
                     self.carried(certificate);
                     self.close_if_done(&id);
@@ -94,7 +104,7 @@ impl Council {
                         .filter(|vote| vote.choice == Choice::No)
                         .map(|vote| (vote.voter, vote.reason.clone()))
                         .collect();
-                    let proposal = matter.proposal.clone();
+                    let proposal = matter.proposal().clone();
                     if let Some(matter) = self.end(&id) {
                         self.ends.note(matter, End::Defeated);
                     }
@@ -134,7 +144,7 @@ impl Council {
     /// Closes a matter whose end was told, and remembers that it was.
     pub(super) fn end(&mut self, id: &ProposalId) -> Option<Box<Matter>> {
         let matter = self.matters.remove(id)?;
-        let remembered = self.remembered.entry(*id, matter.proposal.opened_ms());
+        let remembered = self.remembered.entry(*id, matter.proposal().opened_ms());
         remembered.has_ended = true;
         Some(matter)
     }
@@ -203,7 +213,7 @@ impl Council {
             .matters
             .iter()
             .filter(|(_, matter)| {
-                matter.proposal.subject() == node && is_overtaken(&matter.proposal)
+                matter.proposal().subject() == node && is_overtaken(matter.proposal())
             })
             .map(|(id, _)| *id)
             .collect();
@@ -211,7 +221,7 @@ impl Council {
             let Some(matter) = self.matters.get(&id) else {
                 continue;
             };
-            let proposal = matter.proposal.clone();
+            let proposal = matter.proposal().clone();
             if claimed_key(&proposal).is_some_and(|claimed| claimed.is_same(&key)) {
                 if let Some(matter) = self.matters.get_mut(&id) {
                     matter.carried = true;
@@ -232,7 +242,7 @@ impl Council {
         let Some(matter) = self.matters.get_mut(id) else {
             return;
         };
-        let subject = matter.proposal.subject();
+        let subject = matter.proposal().subject();
         if matter.announced {
             let _carried = self.end(id);
         } else if self.committing.about(&subject).next().is_some() {
@@ -244,7 +254,7 @@ impl Council {
                 .silent(&self.electorate)
                 .map(str::to_owned)
                 .collect();
-            self.decided(matter.proposal.clone(), Decision::Expired { silent });
+            self.decided(matter.proposal().clone(), Decision::Expired { silent });
             self.ends.note(matter, End::Expired);
         }
     }
@@ -259,7 +269,7 @@ impl Council {
         let Some(electorate) = self.electorate.among(&up) else {
             return;
         };
-        let certificate = matter.tally.certificate(&matter.proposal, &electorate);
+        let certificate = matter.tally.certificate(matter.proposal(), &electorate);
         if let Some(proof) = certificate
             .and_then(Proof::of)
             .and_then(|proof| VerifiedProof::own(Arc::new(proof)))

@@ -32,7 +32,7 @@ pub(super) struct Ends {
 
 impl Ends {
     pub(super) fn note(&mut self, matter: Box<Matter>, end: End) {
-        let subject = matter.proposal.subject();
+        let subject = matter.proposal().subject();
         let oldest = || {
             let ends = self.by_subject.iter();
             ends.min_by_key(|(_, ended)| ended.number)
@@ -45,7 +45,7 @@ impl Ends {
             self.by_subject.remove(&oldest);
         }
         let ended = Ended {
-            proposal: matter.proposal,
+            proposal: matter.proposal().clone(),
             tally: matter.tally,
             end,
             number: self.next,

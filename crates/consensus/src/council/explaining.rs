@@ -20,15 +20,15 @@ impl Council {
         let about = self
             .matters
             .values()
-            .filter(|matter| matter.proposal.subject() == *node);
+            .filter(|matter| matter.proposal().subject() == *node);
         let open = about.map(|matter| {
             let left = matter.deadline.saturating_duration_since(now.instant);
             OpenVote {
-                count: reader.count(&matter.proposal, &matter.tally),
+                count: reader.count(matter.proposal(), &matter.tally),
                 own: match &matter.own {
                     Own::Judging => OwnVote::Judging,
                     Own::Persisting => OwnVote::Persisting,
-                    Own::Cast(vote) => OwnVote::Cast(vote.choice),
+                    Own::Cast(choice) => OwnVote::Cast(*choice),
                     Own::Withheld(why) => OwnVote::Withheld(why.clone()),
                 },
                 is_carried: matter.carried,

@@ -18,6 +18,7 @@ impl Council {
     /// Gives no more votes in this epoch, and sends those given on what is open, so that whatever they decide is known to
     /// all who seal. Proofs and the votes of others are taken in as before.
     pub fn seal(&mut self) {
+        let me = self.signer.id();
         self.sealed = true;
         // On their way to the disk: not given.
         self.voting = SmallMap::new();
@@ -26,7 +27,7 @@ impl Council {
                 Own::Judging | Own::Persisting => matter.own = Own::Withheld(Withheld::Sealed),
                 Own::Cast(_) => {
                     for voter in &self.others {
-                        matter.send(*voter, &mut self.outputs);
+                        matter.send(*voter, &me, &mut self.outputs);
                     }
                 }
                 Own::Withheld(_) => {}
@@ -58,7 +59,7 @@ impl Council {
             if matter.announced {
                 continue;
             }
-            let proposal = matter.proposal;
+            let proposal = matter.proposal().clone();
             // A motion is its proposer's to bring again.
             let is_motion = matches!(*proposal, Proposal::Motion(_));
             if is_motion || self.propose(proposal.clone(), now).is_err() {

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
+use smallvec::SmallVec;
 
 use super::ahead::Ahead;
 use super::{Config, Message, Output};
 use crate::electorate::Electorate;
 use crate::explanation::Withheld;
 use crate::id::{Digest, NodeId};
-use crate::proposal::{Named, Proposal};
+use crate::named::Named;
+use crate::proposal::Proposal;
 use crate::tally::Tally;
 use crate::vote::{self, Choice, Vote};
 
@@ -24,16 +26,35 @@ pub(super) enum Own {
     /// Signed, not durable yet: must not leave.
     Persisting,
     /// Durable and sent.
-    Cast(Arc<Vote>),
+    Cast(Choice),
     /// None will be cast, and why.
     Withheld(Withheld),
 }
 
+/// How a proposal came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Signed by this voter just now.
+    Signed,
+    /// Brought by this voter's caller.
+    Brought,
+    /// Another voter asks for a vote.
+    Asked,
+}
+
 #[derive(Debug)]
 pub(super) struct Matter {
-    pub(super) proposal: Arc<Proposal>,
+    named: Named,
     pub(super) tally: Tally,
     pub(super) own: Own,
+    /// This voter brought it: the others send it their votes, and it tells them all when they have decided.
+    pub(super) is_brought: bool,
+    /// Who else brought it, or sends it again because it lacks votes: who is sent the own vote.
+    pub(super) asked_by: SmallVec<[NodeId; 1]>,
+    /// The others were told of the votes that decided it.
+    pub(super) is_told: bool,
+    /// Votes that came later, for a wider certificate.
+    pub(super) late: Vec<Arc<Vote>>,
     /// A quorum said yes.
     pub(super) carried: bool,
     /// The caller was told how it ended.
@@ -47,16 +68,20 @@ pub(super) struct Matter {
 
 impl Matter {
     pub(super) fn new(
-        Named { id, proposal, .. }: Named,
+        named: Named,
+        origin: Origin,
         electorate: &Electorate,
         ahead: &Ahead,
         config: &Config,
         now: Instant,
     ) -> Self {
         Self {
-            proposal,
-            tally: Tally::with_room(id, electorate.seats().len()),
+            tally: Tally::with_room(named.id(), electorate.seats().len()),
             own: Own::Judging,
+            is_brought: origin != Origin::Asked,
+            asked_by: SmallVec::new(),
+            is_told: false,
+            late: Vec::new(),
             carried: false,
             announced: false,
             deadline: now + config.deadline,
@@ -64,9 +89,14 @@ impl Matter {
             pause: config.resend_first,
             yes: (
                 electorate.id(),
-                ahead.statement(electorate, &id, Choice::Yes),
+                ahead.statement(electorate, &named.id(), Choice::Yes),
             ),
+            named,
         }
+    }
+
+    pub(super) fn proposal(&self) -> &Arc<Proposal> {
+        self.named.proposal()
     }
 
     /// What a voter signs: hashed once for all who say yes.
@@ -79,19 +109,48 @@ impl Matter {
     }
 
     /// The proposal to a voter, and the own vote once it may leave.
-    pub(super) fn send(&self, to: NodeId, outputs: &mut VecDeque<Output>) {
-        let message = Message::Proposal(self.proposal.clone());
+    pub(super) fn send(&self, to: NodeId, me: &NodeId, outputs: &mut VecDeque<Output>) {
+        let message = Message::Proposal(self.named.clone());
         outputs.push_back(Output::Send { to, message });
-        if let Own::Cast(vote) = &self.own {
+        if matches!(self.own, Own::Cast(_))
+            && let Some(vote) = self.tally.shared_of(me)
+        {
             let message = Message::Vote(vote.clone());
             outputs.push_back(Output::Send { to, message });
         }
     }
 
-    /// Whether its end was told and no vote can be added any more.
+    /// Notes that a voter wants votes on it.
+    pub(super) fn ask(&mut self, voter: NodeId, others: &[NodeId]) {
+        if !self.asked_by.contains(&voter) && others.contains(&voter) {
+            self.asked_by.push(voter);
+        }
+    }
+
+    /// Sends the votes that came, once they decide, to those who sent theirs to this voter only: first all, then, when the
+    /// last has come, the late ones.
+    pub(super) fn tell(&mut self, others: &[NodeId], outputs: &mut VecDeque<Output>) {
+        let votes = if self.is_told {
+            std::mem::take(&mut self.late)
+        } else {
+            self.tally.shared()
+        };
+        self.is_told = true;
+        let votes = Arc::new(votes);
+        let untold = others.iter().filter(|other| !self.asked_by.contains(other));
+        outputs.extend(untold.map(|to| Output::Send {
+            to: *to,
+            message: Message::Votes(votes.clone()),
+        }));
+    }
+
+    /// Whether its end was told and no vote can be added any more. Late votes on a motion add nothing, but whoever brought
+    /// it hears them, so that nobody is asked again.
     #[inline]
     pub(super) fn is_done(&self, electorate: &Electorate) -> bool {
-        self.announced && self.tally.is_complete(electorate)
+        let is_own_said = !matches!(self.own, Own::Judging | Own::Persisting);
+        let is_over = is_own_said && !self.is_brought && matches!(*self.named, Proposal::Motion(_));
+        self.announced && (is_over || self.tally.is_complete(electorate))
     }
 
     /// Sets the next sending: the pause doubles up to the limit, and ±25 % keep voters from sending in step.

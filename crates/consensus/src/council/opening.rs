@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::matter::{Matter, Own};
+use super::matter::{Matter, Origin, Own};
 use super::{Council, Output, ProposeError};
 use crate::explanation::Withheld;
 use crate::id::ProposalId;
-use crate::proposal::{Named, Proposal};
+use crate::named::Named;
+use crate::proposal::Proposal;
 use crate::roster::{Standing, StandingKey};
 use crate::time::Now;
 use crate::vote::{VerifiedVote, Vote};
@@ -17,20 +18,27 @@ use crate::vote::{VerifiedVote, Vote};
 const REMEMBERED_PER_OPEN: usize = 64;
 
 impl Council {
-    pub(super) fn open(&mut self, named: Named, now: Now) -> Result<(), ProposeError> {
-        self.check(&named, now)?;
-        let id = named.id;
+    /// Puts a proposal to the vote here.
+    pub(super) fn open(
+        &mut self,
+        named: Named,
+        origin: Origin,
+        now: Now,
+    ) -> Result<(), ProposeError> {
+        self.check(&named, origin, now)?;
+        let id = named.id();
         let said = self.recall(&id, now)?;
-        let proposal = named.proposal.clone();
+        let proposal = named.proposal().clone();
         let mut matter = Matter::new(
             named,
+            origin,
             &self.electorate,
             &self.ahead,
             &self.config,
             now.instant,
         );
         if let Some(vote) = &said {
-            matter.own = Own::Cast(vote.clone());
+            matter.own = Own::Cast(vote.choice);
         } else if self
             .voting
             .values()
@@ -64,8 +72,8 @@ impl Council {
         Ok(())
     }
 
-    pub(super) fn check(&self, named: &Named, now: Now) -> Result<(), ProposeError> {
-        let proposal = &*named.proposal;
+    fn check(&self, named: &Named, origin: Origin, now: Now) -> Result<(), ProposeError> {
+        let proposal = &**named;
         if proposal.network() != self.electorate.network() {
             return Err(ProposeError::AnotherNetwork {
                 expected: self.electorate.network(),
@@ -86,13 +94,17 @@ impl Council {
             Proposal::Admit(_) => self.config.open_max - self.config.open_max / 4,
             _ => self.config.open_max,
         };
-        let subjects = self.matters.values().map(|open| open.proposal.subject());
+        let subjects = self.matters.values().map(|open| open.proposal().subject());
         if self.matters.len() >= open_max
             || subjects.filter(|open| *open == subject).count() >= self.config.open_per_subject_max
         {
             return Err(ProposeError::TooManyOpen);
         }
-        Ok(named.verify(&*self.scheme)?)
+        let verified = match proposal {
+            Proposal::Motion(motion) if origin == Origin::Signed => motion.check_len(),
+            _ => named.verify(&*self.scheme),
+        };
+        Ok(verified?)
     }
 
     pub(super) fn check_standing(&self, proposal: &Proposal) -> Result<(), ProposeError> {

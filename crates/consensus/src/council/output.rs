@@ -1,11 +1,13 @@
 //! What a council wants done, and what it tells.
 
+use std::slice;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::Certificate;
 use crate::id::{NodeId, ProposalId};
+use crate::named::Named;
 use crate::proposal::Proposal;
 use crate::roster::{Entry, Proof};
 use crate::vote::{Equivocation, Vote};
@@ -17,12 +19,25 @@ pub struct PersistId(pub(super) u64);
 /// Between two voters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
-    /// Judge this and vote; if you have voted, send your vote (again).
-    Proposal(Arc<Proposal>),
+    /// Judge this and vote, and send me your vote; if you have voted, send it (again).
+    Proposal(Named),
     /// Count this.
     Vote(Arc<Vote>),
     /// Take this in: it settles what you proposed.
     Proof(Arc<Proof>),
+    /// Count these, which I counted on what I brought, and which decide it. At most one of each voter.
+    Votes(Arc<Vec<Arc<Vote>>>),
+}
+
+impl Message {
+    /// The votes it carries.
+    pub fn votes(&self) -> &[Arc<Vote>] {
+        match self {
+            Self::Vote(vote) => slice::from_ref(vote),
+            Self::Votes(votes) => votes,
+            Self::Proposal(_) | Self::Proof(_) => &[],
+        }
+    }
 }
 
 /// What must survive a crash.

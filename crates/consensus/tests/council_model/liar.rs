@@ -35,11 +35,12 @@ pub(crate) fn answers(cast: &Cast, bounds: &Bounds, heard: &Content) -> Vec<Enve
     let Content::Vote(vote) = heard else {
         return Vec::new();
     };
-    if vote.choice == Choice::No {
-        return Vec::new();
-    }
     let which = cast.which(&vote.proposal);
     let own = cast.vote(which, C, Choice::Yes);
+    // Votes that are passed on may be its own.
+    if vote.choice == Choice::No || vote.voter == own.voter {
+        return Vec::new();
+    }
     let votes = [vote, &own].map(|vote| (vote.voter, vote.signature));
     let proof = cast.certificate(which, votes);
     let told = bounds.honest().map(|to| Envelope {

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use quorate_consensus::council::{Config, Message, Output, PersistId};
-use quorate_consensus::{Choice, Council, Now, Proof, Proposal, Unproven, VoteError};
+use quorate_consensus::{Choice, Council, Now, Proof, Proposal, Unproven, Vote, VoteError};
 
 use crate::bounds::{Judging, Weakness};
 use crate::cast::{ALL, C, WALL_MS, id, who};
@@ -94,6 +94,8 @@ impl<'a> Work<'a> {
                 let proposal = Proposal::clone(&self.turning.cast.proposals[which]);
                 // In vain, if it is settled.
                 let _brought = self.council.propose(proposal, now);
+                // Its vote may reach everybody, and need not: whether they ask for it first makes no difference then.
+                self.hear(&Content::Proposal(which));
             }
             Input::Judge(which, choice) => {
                 self.asked.remove(&which);
@@ -214,6 +216,15 @@ impl<'a> Work<'a> {
     fn send(&mut self, to: usize, message: Message) {
         let cast = &self.turning.cast;
         let content = match message {
+            // Each may be lost, or come before another, on its own: that is more than can happen. What a seed durably
+            // said it knows.
+            Message::Votes(votes) => {
+                let told = votes.iter().filter(|vote| vote.voter != id(to));
+                for vote in told {
+                    self.post(to, Content::Vote(Vote::clone(vote)));
+                }
+                return;
+            }
             Message::Proposal(proposal) => Content::Proposal(cast.which(&proposal.id())),
             Message::Vote(vote) => {
                 self.past
@@ -223,6 +234,10 @@ impl<'a> Work<'a> {
             }
             Message::Proof(proof) => Content::proof(cast, proof),
         };
+        self.post(to, content);
+    }
+
+    fn post(&mut self, to: usize, content: Content) {
         let envelope = Envelope { to, content };
         if !self.sent.contains(&envelope) {
             self.sent.push(envelope);

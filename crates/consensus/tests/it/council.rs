@@ -6,4 +6,5 @@ mod durability;
 mod eviction;
 mod interleavings;
 mod pacing;
+mod telling;
 mod votes;

@@ -263,10 +263,13 @@ impl Net {
         // What a council refuses is tested where it is called directly.
         match message {
             Message::Proposal(proposal) => {
-                let _refused = council.handle_proposal(from, Proposal::clone(&proposal), now);
+                let _refused = council.handle_proposal(from, proposal, now);
             }
             Message::Vote(vote) => {
                 let _refused = council.handle_vote(vote);
+            }
+            Message::Votes(votes) => {
+                let _refused = council.handle_votes(&votes);
             }
             Message::Proof(proof) => council.handle_proof(proof).unwrap(),
         }

@@ -1,6 +1,5 @@
 //! What comes of seeds' policies: who gets in, who is told what, and who is not even dialled.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_node::admission::{
@@ -327,7 +326,7 @@ fn a_flood_of_candidates_fills_the_list_of_those_who_wait_and_no_more() {
             let signer = signer_of(id(number));
             let network = seeds().network();
             let record = Record::sign(&signer, network, endpoints, 1, 1, now.unix_ms);
-            council::Message::Proposal(Arc::new(Proposal::Admit(record.unwrap())))
+            council::Message::Proposal(Proposal::Admit(record.unwrap()).into())
         };
         let first = 1000 + 700 * round;
         world.propose(1, 2, (first..first + 700).map(propose).collect());

@@ -771,7 +771,7 @@ fn vote() -> BoxedStrategy<Vote> {
 
 fn council_message() -> BoxedStrategy<council::Message> {
     prop_oneof![
-        proposal().prop_map(|proposal| council::Message::Proposal(Arc::new(proposal))),
+        proposal().prop_map(|proposal| council::Message::Proposal(proposal.into())),
         vote().prop_map(|vote| council::Message::Vote(vote.into())),
         (any::<[u8; 32]>(), number(), choice()).prop_map(|(id, voter, choice)| {
             let vote = Vote::cast(
@@ -784,6 +784,10 @@ fn council_message() -> BoxedStrategy<council::Message> {
             council::Message::Vote(vote.into())
         }),
         proof().prop_map(council::Message::Proof),
+        proptest::collection::vec(vote(), 0..5).prop_map(|votes| {
+            let votes: Vec<Arc<Vote>> = votes.into_iter().map(Arc::new).collect();
+            council::Message::Votes(votes.into())
+        }),
     ]
     .boxed()
 }

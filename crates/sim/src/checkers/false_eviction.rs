@@ -83,10 +83,10 @@ impl Checker for FalseEviction {
                 Frame::Message(Message::Council(council::Message::Proposal(proposal))) => {
                     self.note(proposal);
                 }
-                Frame::Message(Message::Council(council::Message::Vote(vote)))
-                    if vote.voter == view.host(*host).id() =>
-                {
-                    return self.judge(*host, vote, view);
+                Frame::Message(Message::Council(message)) => {
+                    let me = view.host(*host).id();
+                    let mut own = message.votes().iter().filter(|vote| vote.voter == me);
+                    return own.try_for_each(|vote| self.judge(*host, vote, view));
                 }
                 _ => {}
             },

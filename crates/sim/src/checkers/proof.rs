@@ -65,14 +65,18 @@ impl Checker for ProofChecker {
             } => self.hear(vote),
             Fact::Sent {
                 host,
-                frame: Frame::Message(Message::Council(council::Message::Vote(vote))),
+                frame: Frame::Message(Message::Council(message)),
                 ..
-            } if vote.voter == view.host(*host).id() => self.hear(vote),
-            Fact::Sent {
-                host,
-                frame: Frame::Message(Message::Council(council::Message::Proposal(proposal))),
-                ..
-            } if view.host(*host).is_honest() => return self.proposed(*host, proposal, view),
+            } => {
+                let me = view.host(*host).id();
+                let own = message.votes().iter().filter(|vote| vote.voter == me);
+                own.for_each(|vote| self.hear(vote));
+                if let council::Message::Proposal(proposal) = message
+                    && view.host(*host).is_honest()
+                {
+                    return self.proposed(*host, proposal, view);
+                }
+            }
             Fact::Asked {
                 host,
                 request: Request::Leave,

@@ -73,6 +73,18 @@ impl Deviation for DecreeingSeed {
             }
             Output::Send {
                 to,
+                frame: Frame::Message(Message::Council(council::Message::Votes(votes))),
+            } if votes
+                .iter()
+                .any(|vote| self.evictions.contains(&vote.proposal)) =>
+            {
+                let about: BTreeSet<ProposalId> = votes.iter().map(|vote| vote.proposal).collect();
+                for proposal in about {
+                    self.vote_yes(proposal, to.clone(), hands);
+                }
+            }
+            Output::Send {
+                to,
                 frame: Frame::Message(Message::Council(council::Message::Proposal(proposal))),
             } => {
                 if matches!(*proposal, Proposal::Evict(_)) {
@@ -95,7 +107,7 @@ impl Deviation for DecreeingSeed {
             let others = members.iter().map(|(record, _)| record.node).collect();
             let report = accuser::report(&suspect, others, hands);
             let proposal = Proposal::Evict(report);
-            let brought = council::Message::Proposal(Arc::new(proposal.clone()));
+            let brought = council::Message::Proposal(proposal.clone().into());
             hands.send_all(links, Message::Council(brought));
             announce(proposal, hands);
         }

@@ -122,10 +122,9 @@ impl Seed {
     pub(super) fn handle_council(&mut self, from: NodeId, message: council::Message, now: Now) {
         match message {
             council::Message::Proposal(proposal) => {
-                let proposal = Arc::unwrap_or_clone(proposal);
                 let is_news = !self.council.is_open(&proposal.id());
                 let (subject, proposer) = (self.subject(&proposal), self.party(from));
-                let event = match &proposal {
+                let event = match &*proposal {
                     Proposal::Admit(_) => Some(Event::RegisterProposal {
                         candidate: subject,
                         proposer,
@@ -148,6 +147,7 @@ impl Seed {
             // A vote that does not hold counts for nothing; evidence of a double vote is an output.
             council::Message::Vote(vote) => drop(self.council.handle_vote(vote)),
             council::Message::Proof(proof) => drop(self.council.handle_proof(proof)),
+            council::Message::Votes(votes) => drop(self.council.handle_votes(&votes)),
         }
     }
 

@@ -166,18 +166,6 @@ impl Seeds {
 
     fn sent(&mut self, host: HostId, message: &Message, view: View<'_>) -> Result<(), String> {
         match message {
-            Message::Council(council::Message::Vote(vote))
-                if vote.voter == view.host(host).id() =>
-            {
-                if !self.disk(host).votes.contains(&vote.proposal) {
-                    return Err(format!(
-                        "{} sends its vote on {} before it is on its disk",
-                        view.name(host),
-                        vote.proposal
-                    ));
-                }
-                self.said(host, vote, view)
-            }
             Message::Roster(RosterMessage::Proofs(proofs)) => proofs
                 .iter()
                 .try_for_each(|proof| self.shown(host, proof, view)),
@@ -185,6 +173,20 @@ impl Seeds {
             | Message::RegisterRefused(Refusal::Settled(proof))
             | Message::Goodbye(Goodbye::NotAMember(proof))
             | Message::SuspectRequest { suspect: proof, .. } => self.shown(host, proof, view),
+            Message::Council(message) => {
+                let me = view.host(host).id();
+                let mut own = message.votes().iter().filter(|vote| vote.voter == me);
+                own.try_for_each(|vote| {
+                    if !self.disk(host).votes.contains(&vote.proposal) {
+                        return Err(format!(
+                            "{} sends its vote on {} before it is on its disk",
+                            view.name(host),
+                            vote.proposal
+                        ));
+                    }
+                    self.said(host, vote, view)
+                })
+            }
             _ => Ok(()),
         }
     }

@@ -1,7 +1,5 @@
 //! How seeds deal with reports and with questions: what must not be put to the vote, and what must not be put up with.
 
-use std::sync::Arc;
-
 use quorate_consensus::council;
 use quorate_consensus::{DeadReport, Finding, Inquiry, Proposal, Signature, Testimony};
 use quorate_node::protocol::Message;
@@ -54,8 +52,10 @@ fn a_report_with_a_forged_testimony_is_not_put_to_the_vote() {
             testimonies.into(),
             vec![],
         );
-        let proposal = Arc::new(Proposal::Evict(report));
-        let frame = Frame::Message(Message::Council(council::Message::Proposal(proposal)));
+        let proposal = Proposal::Evict(report);
+        let frame = Frame::Message(Message::Council(council::Message::Proposal(
+            proposal.into(),
+        )));
         let fact = Fact::Sent {
             host: by,
             to: &[],

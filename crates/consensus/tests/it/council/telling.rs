@@ -1,0 +1,173 @@
+//! Votes go to whoever brought the question, which tells the others how it ends; and nobody depends on that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_consensus::council::{Decision, Message, Output};
+use quorate_consensus::{Choice, Named, Signature, Vote, VoteError};
+
+use crate::net::{Envelope, Net, Verdict};
+use crate::sample::{admission, motion, vote};
+
+/// Delivers everything, with no time passing; returns what was delivered.
+fn run(net: &mut Net) -> Vec<Envelope> {
+    let mut delivered = Vec::new();
+    while let Some(envelope) = net.wire.pop_front() {
+        delivered.push(envelope.clone());
+        net.deliver(envelope);
+    }
+    delivered
+}
+
+fn counted(net: &Net, at: usize) -> usize {
+    let is_count = |output: &&Output| matches!(output, Output::Counted { .. });
+    net.stations[at].log.iter().filter(is_count).count()
+}
+
+#[test]
+fn a_question_takes_three_messages_for_each_other_voter() {
+    for (proposal, again) in [(motion(1, 1), 0), (admission(50), 4)] {
+        let mut net = Net::new(5);
+        let id = net.propose(0, &proposal).unwrap();
+        let delivered = run(&mut net);
+        for at in net.all() {
+            assert!(matches!(net.decisions(at, id)[..], [Decision::Carried(_)]));
+        }
+        // A motion's late votes add nothing: nobody asks for them again.
+        assert_eq!(net.poll_timeout(), None);
+        let is_to_or_from_0 = |envelope: &Envelope| envelope.from == 0 || envelope.to == 0;
+        assert!(delivered.iter().all(is_to_or_from_0));
+        // A standing's certificate is widened by the late votes, when the last has come.
+        assert_eq!(delivered.len(), 3 * 4 + again, "{delivered:?}");
+        for at in net.all() {
+            let entries = net.council(at).roster().iter();
+            let votes = entries.map(|(_, entry)| entry.proof.certificate().votes.len());
+            assert!(votes.eq((again > 0).then_some(5)), "station {at}");
+        }
+    }
+}
+
+#[test]
+fn a_defeat_is_told_at_once_with_everybodys_reasons() {
+    let mut net = Net::new(5);
+    for at in 2..5 {
+        net.stations[at].verdict = Verdict::No("not on the list");
+    }
+    let id = net.propose(0, &admission(50)).unwrap();
+    run(&mut net);
+    for at in net.all() {
+        let [Decision::Defeated(reasons)] = net.decisions(at, id)[..] else {
+            panic!("station {at}: {:?}", net.decisions(at, id));
+        };
+        assert_eq!(reasons.len(), 3);
+        assert!(reasons.iter().all(|(_, why)| why == "not on the list"));
+    }
+}
+
+#[test]
+fn who_brings_it_too_hears_the_votes_itself() {
+    let mut net = Net::new(3);
+    let proposal = admission(50);
+    let id = net.propose(0, &proposal).unwrap();
+    net.propose(1, &proposal).unwrap();
+    let is_vote = |envelope: &&Envelope| matches!(envelope.message, Message::Vote(_));
+    let delivered = run(&mut net);
+    let mut votes: Vec<(usize, usize)> = delivered
+        .iter()
+        .filter(is_vote)
+        .map(|envelope| (envelope.from, envelope.to))
+        .collect();
+    votes.sort_unstable();
+    votes.dedup();
+    assert_eq!(votes, [(0, 1), (1, 0), (2, 0), (2, 1)]);
+    for at in net.all() {
+        assert!(matches!(net.decisions(at, id)[..], [Decision::Carried(_)]));
+    }
+}
+
+#[test]
+fn they_decide_without_who_brought_it() {
+    for proposal in [motion(1, 1), admission(50)] {
+        let mut net = Net::new(5);
+        let id = net.propose(0, &proposal).unwrap();
+        // It has all votes, and tells nobody.
+        while let Some(envelope) = net.wire.pop_front() {
+            if !matches!(envelope.message, Message::Votes(_)) {
+                net.deliver(envelope);
+            }
+        }
+        net.cut(0);
+        assert!((1..5).all(|at| net.decisions(at, id).is_empty()));
+        net.run_for(Duration::from_millis(400));
+        for at in 1..5 {
+            assert!(
+                matches!(net.decisions(at, id)[..], [Decision::Carried(_)]),
+                "station {at}"
+            );
+        }
+    }
+}
+
+#[test]
+fn votes_passed_on_are_looked_at_like_any() {
+    let mut net = Net::new(3);
+    net.stations[0].verdict = Verdict::Later;
+    let proposal = admission(50);
+    let id = net.propose(0, &proposal).unwrap();
+    net.wire.clear();
+    let electorate = net.electorate.clone();
+    let good = |voter| Arc::new(vote(&electorate, &proposal, voter, Choice::Yes));
+    let forged = Vote {
+        signature: Signature::new([9; 64]),
+        ..Vote::clone(&good(2))
+    };
+    let bundle = [Arc::new(forged), good(3)];
+    assert!(matches!(
+        net.council_mut(0).handle_votes(&bundle),
+        Err(VoteError::Signature(_))
+    ));
+    net.pump(0);
+    assert_eq!(counted(&net, 0), 1, "the good one counts all the same");
+    let many = [good(2), good(2), good(2), good(2)];
+    assert_eq!(
+        net.council_mut(0).handle_votes(&many),
+        Err(VoteError::TooMany { seats: 3, got: 4 })
+    );
+    net.pump(0);
+    assert_eq!(counted(&net, 0), 1, "too many count for nothing");
+    assert_eq!(net.council_mut(0).handle_votes(&[good(2)]), Ok(()));
+    net.pump(0);
+    assert_eq!(counted(&net, 0), 2);
+    assert!(matches!(net.decisions(0, id)[..], [Decision::Carried(_)]));
+}
+
+#[test]
+fn votes_passed_on_may_come_before_their_proposal() {
+    let mut net = Net::new(3);
+    let proposal = motion(1, 1);
+    let electorate = net.electorate.clone();
+    let votes = [1, 3].map(|voter| Arc::new(vote(&electorate, &proposal, voter, Choice::Yes)));
+    assert_eq!(net.council_mut(1).handle_votes(&votes), Ok(()));
+    let from = net.stations[0].id;
+    let now = net.now;
+    net.council_mut(1)
+        .handle_proposal(from, proposal.clone(), now)
+        .unwrap();
+    net.pump(1);
+    assert!(matches!(
+        net.decisions(1, proposal.id())[..],
+        [Decision::Carried(_)]
+    ));
+}
+
+#[test]
+fn a_named_proposal_travels_as_the_proposal_alone() {
+    for proposal in [motion(1, 1), admission(50)] {
+        let named = Named::from(proposal.clone());
+        assert_eq!(named.id(), proposal.id());
+        let json = serde_json::to_string(&named).unwrap();
+        assert_eq!(json, serde_json::to_string(&proposal).unwrap());
+        let read: Named = serde_json::from_str(&json).unwrap();
+        assert_eq!(read, named);
+    }
+}
