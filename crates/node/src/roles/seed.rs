@@ -329,6 +329,8 @@ impl Seed {
                 self.carry_out(output, now);
             } else if let Some(output) = self.conclave.poll_output() {
                 self.carry_out_conclave(output, now);
+            } else if self.probe_candidates(now) {
+                // What was given up at once is told next.
             } else if self.tells_conclave(now) {
                 // Who seals waits for others to hold the same.
             } else {
