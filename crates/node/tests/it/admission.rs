@@ -78,6 +78,36 @@ fn one_host_has_so_many_candidates_at_once_and_the_others_come_back() {
 }
 
 #[test]
+fn candidates_who_were_not_looked_at_for_want_of_time_get_no_vote() {
+    let mut options = Options::default();
+    options.council.deadline = SECOND;
+    let mut world = World::with(options, [everybody(), everybody(), everybody()]);
+    let candidates = 10..210;
+    for peer in candidates.clone() {
+        world.silent.insert(id(peer));
+        world.add_peer(peer, Vec::new());
+    }
+    world.run(SECOND / 2);
+    let looked_at = |world: &World, peer| world.dialled(1, peer) > 0;
+    let waiting: Vec<u64> = candidates
+        .filter(|peer| !looked_at(&world, *peer))
+        .collect();
+    assert!(waiting.len() > 100, "{}", waiting.len());
+    // The vote on each closes in the first second.
+    world.run(SECOND);
+    let abstained = world.told(1, |event| {
+        matches!(event, Event::Abstained { reason, .. } if reason == "too many candidates at once")
+    });
+    assert!(abstained > 100, "{abstained}");
+    let last = *waiting.last().unwrap();
+    let refusals = world.refusals(last);
+    assert!(
+        refusals[0].contains("no quorum by the deadline"),
+        "{refusals:?}"
+    );
+}
+
+#[test]
 fn a_majority_of_seeds_that_deny_keeps_a_candidate_out_and_a_minority_does_not() {
     let mut world = World::new([nobody(), everybody(), everybody()]);
     world.add_peer(5, Vec::new());

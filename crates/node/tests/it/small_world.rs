@@ -39,6 +39,8 @@ pub(crate) struct World {
     ends: BTreeMap<(NodeId, ConnId), (NodeId, ConnId)>,
     next: u64,
     pub(crate) unreachable: BTreeSet<NodeId>,
+    /// Whose address takes a dial and never answers it.
+    pub(crate) silent: BTreeSet<NodeId>,
     /// Who dialled which address.
     pub(crate) dials: Vec<(NodeId, String)>,
     pub(crate) events: Vec<(NodeId, Event)>,
@@ -199,6 +201,9 @@ impl World {
                 self.dials.push((who, at.clone()));
                 let there = self.addresses.get(&at).copied();
                 let there = there.filter(|there| !self.unreachable.contains(there));
+                if there.is_some_and(|there| self.silent.contains(&there)) {
+                    return;
+                }
                 match there.filter(|there| expect.is_none_or(|expect| expect == *there)) {
                     Some(there) => self.connect((who, Some(dial)), there, at),
                     None => {
