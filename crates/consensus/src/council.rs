@@ -215,6 +215,16 @@ impl Council {
         self.matters.get(id).map(|matter| matter.proposal())
     }
 
+    /// When a proposal that is open here will be given up, or closed if it was carried.
+    pub fn open_until(&self, id: &ProposalId) -> Option<Instant> {
+        self.matters.get(id).map(|matter| matter.deadline)
+    }
+
+    /// Whether a proposal that is open here was carried already, and further votes only widen its certificate.
+    pub fn is_carried(&self, id: &ProposalId) -> bool {
+        self.matters.get(id).is_some_and(|matter| matter.carried)
+    }
+
     /// Learns who sits in a seat of the electorate; returns whether it was news.
     ///
     /// # Errors

@@ -306,6 +306,10 @@ pub struct Options {
     /// How many connections may be open at once, and with one node. Each takes a file descriptor, of which many systems
     /// give a process 1024: raise both together for larger networks. Default 900 and 16.
     pub connections_max: (usize, usize),
+    /// How many candidates of one host, by the addresses that they connect from, a seed has voted on at once; more are told
+    /// so and try again. Fewer stop a flood of keys earlier, but all nodes behind one NAT are one host. `council.open_max`
+    /// bounds those of all hosts. Default 256.
+    pub candidates_per_host_max: usize,
     /// The council of a seed.
     pub council: council::Config,
     /// The links of a peer.
@@ -350,6 +354,7 @@ impl Default for Options {
             session_ping: Duration::from_secs(1),
             orphan_after: Duration::from_secs(2),
             connections_max: (900, 16),
+            candidates_per_host_max: 256,
             council: council::Config::default(),
             overlay: overlay::Config::default(),
             gossip: gossip::Config::default(),

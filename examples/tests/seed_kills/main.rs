@@ -6,8 +6,8 @@
 //! cargo test --release -p quorate-examples --test seed_kills -- --ignored --nocapture hundred
 //! ```
 //!
-//! The second form is 100 rounds, and prints how long recovery took. A round has 24 registrations, ten at a time, or as many
-//! as `QUORATE_REGISTRATIONS` says. What is killed and when is drawn from a seed, which is printed; `QUORATE_SEED=<seed>`
+//! The second form is 100 rounds, or as many as `QUORATE_ROUNDS` says, and prints how long recovery took. A round has 24
+//! registrations, ten at a time, or as many as `QUORATE_REGISTRATIONS` says. What is killed and when is drawn from a seed, which is printed; `QUORATE_SEED=<seed>`
 //! draws the same again, though the processes' own timing is never the same.
 //!
 //! Each round is a network of its own: three seeds as processes, with stores on disk and TLS between all, and peers of the
@@ -42,11 +42,13 @@ mod tests {
     /// How many peers register in a round.
     const REGISTRATIONS: usize = 24;
 
+    /// A number from the environment.
+    fn given(variable: &str) -> Option<usize> {
+        std::env::var(variable).ok()?.parse().ok()
+    }
+
     async fn rounds(rounds: usize) {
-        let registrations = std::env::var("QUORATE_REGISTRATIONS").ok();
-        let registrations = registrations
-            .and_then(|count| count.parse().ok())
-            .unwrap_or(REGISTRATIONS);
+        let registrations = given("QUORATE_REGISTRATIONS").unwrap_or(REGISTRATIONS);
         let _turn = crate::common::turn();
         let mut chance = Chance::new();
         let mut recoveries = Recoveries::default();
@@ -55,8 +57,9 @@ mod tests {
             let kill = Kill::ALL[number % Kill::ALL.len()];
             let round = Round::draw(kill, registrations, &mut chance);
             println!("round {number}: {round}");
+            let begun = Instant::now();
             let recovery = round.run().await;
-            println!("  {recovery}");
+            println!("  {recovery}; {:.1?} in all", begun.elapsed());
             recoveries.add(kill, recovery);
         }
         println!(
@@ -73,6 +76,6 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     #[ignore = "a hundred rounds take many minutes; run it in release"]
     async fn hundred_rounds_of_seeds_killed_while_peers_register() {
-        rounds(100).await;
+        rounds(given("QUORATE_ROUNDS").unwrap_or(100)).await;
     }
 }

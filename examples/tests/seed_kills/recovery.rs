@@ -17,6 +17,8 @@ pub(crate) struct Recovery {
     pub(crate) standstill: Duration,
     /// How many admissions peers had been told of when the first seed was killed.
     pub(crate) told_before: usize,
+    /// How often peers were refused, and tried again.
+    pub(crate) refused: usize,
 }
 
 impl fmt::Display for Recovery {
@@ -26,11 +28,12 @@ impl fmt::Display for Recovery {
             admitted,
             standstill,
             told_before,
+            refused,
         } = self;
         write!(
             f,
             "killed after {told_before} admissions; linked after {linked:.0?}, an admission after {admitted:.0?}, \
-             the first for {standstill:.0?}"
+             the first for {standstill:.0?}; {refused} refusals"
         )
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate_node::{Event, Node, NodeId, SeedList};
+use quorate_node::{Event, Node, NodeId, Options, SeedList};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
@@ -12,6 +12,19 @@ use crate::common::PATIENCE;
 
 /// How many peers register at once.
 const AT_ONCE: usize = 10;
+
+/// How long it may take until the next one gets in, when those who try are refused: they come back after up to 12.5 s.
+const ADMISSION_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Members with as few links as make an overlay. What members do among themselves is not what is tried here, and with the
+/// usual links two hundred of them in one process take twice the time of the registrations.
+fn few_links() -> Options {
+    let mut options = Options::default();
+    options.overlay.min_degree = 1;
+    options.overlay.degree_cutoff = 4;
+    options.overlay.exponent = 10.0;
+    options
+}
 
 /// Peers on their way in, or in.
 pub(crate) struct Registrations {
@@ -22,6 +35,8 @@ pub(crate) struct Registrations {
     pub(crate) last: Option<Instant>,
     /// How many peers were told of theirs.
     pub(crate) joined: usize,
+    /// How often a peer was refused, and the last time why.
+    pub(crate) refused: (usize, String),
     /// Every admission that any peer was told of: whose, and the latest of its lives.
     pub(crate) told: BTreeMap<NodeId, u64>,
 }
@@ -29,6 +44,7 @@ pub(crate) struct Registrations {
 enum News {
     Started(Node),
     Joined(Instant),
+    Refused(String),
     Admitted(NodeId, u64),
     Ended(NodeId),
 }
@@ -52,7 +68,8 @@ impl Registrations {
                 let (sender, list) = (sender.clone(), list.clone());
                 tokio::spawn(async move {
                     let listen = "127.0.0.1:0".parse().unwrap();
-                    let node = Node::peer(listen, list).spawn().await.unwrap();
+                    let node = Node::peer(listen, list).options(few_links());
+                    let node = node.spawn().await.unwrap();
                     let mut events = node.events();
                     let _kept = sender.send(News::Started(node));
                     let mut turn = Some(turn);
@@ -67,6 +84,7 @@ impl Registrations {
                                 incarnation,
                                 ..
                             } => News::Admitted(member.id, incarnation),
+                            Event::RegisterRefused { reason, .. } => News::Refused(reason),
                             Event::DeadConfirmed { member, .. } => News::Ended(member.id),
                             _ => continue,
                         };
@@ -83,6 +101,7 @@ impl Registrations {
             release,
             last: None,
             joined: 0,
+            refused: (0, String::new()),
             told: BTreeMap::new(),
         }
     }
@@ -94,8 +113,18 @@ impl Registrations {
 
     /// Waits until so many peers were told of their own admission.
     pub(crate) async fn until(&mut self, joined: usize) {
+        let mut progress = (self.joined, Instant::now());
         while self.joined < joined {
             self.hear().await;
+            if self.joined > progress.0 {
+                progress = (self.joined, Instant::now());
+            }
+            let (refused, why) = &self.refused;
+            assert!(
+                progress.1.elapsed() < ADMISSION_PATIENCE,
+                "nobody gets in any more; {} are in; {refused} refusals, the last: {why}",
+                self.joined
+            );
         }
     }
 
@@ -121,8 +150,12 @@ impl Registrations {
 
     async fn hear(&mut self) {
         let news = timeout(PATIENCE, self.news.recv()).await;
-        let news =
-            news.unwrap_or_else(|_| panic!("nobody was told of anything; {} are in", self.joined));
+        let news = news.unwrap_or_else(|_| {
+            let (joined, (refused, why)) = (self.joined, &self.refused);
+            panic!(
+                "nobody was told of anything; {joined} are in; {refused} refusals, the last: {why}"
+            )
+        });
         self.take(news.expect("peers go on as long as they are not aborted"));
     }
 
@@ -132,6 +165,10 @@ impl Registrations {
             News::Joined(at) => {
                 self.joined += 1;
                 self.last = Some(at);
+            }
+            News::Refused(reason) => {
+                self.refused.0 += 1;
+                self.refused.1 = reason;
             }
             News::Admitted(node, incarnation) => {
                 let told = self.told.entry(node).or_default();

@@ -132,6 +132,7 @@ impl Round {
             admitted: told.saturating_duration_since(restarted),
             standstill,
             told_before,
+            refused: registrations.refused.0,
         }
     }
 

@@ -243,6 +243,8 @@ impl Member {
                 self.carry_out_assembly(output, now);
             } else if let Some(output) = self.gossip.poll_output() {
                 self.carry_out_gossip(output, now);
+            } else if self.probe_candidates(now) {
+                // What was given up at once is told next.
             } else if !self.watch_members(now) {
                 break;
             }

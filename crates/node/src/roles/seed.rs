@@ -3,6 +3,7 @@
 
 mod admitting;
 mod announcing;
+mod candidacies;
 mod desk;
 mod electing;
 mod explaining;
@@ -40,6 +41,7 @@ use crate::error::StartError;
 use crate::event::{Event, MemberInfo, Party};
 use crate::protocol::{Goodbye, Purpose, RoleKind};
 use crate::store::{Restored, SeedStored, Stored};
+use candidacies::Candidacies;
 use desk::Desk;
 use orphans::Orphans;
 
@@ -90,6 +92,7 @@ pub struct Seed {
     reputation: Reputation,
     /// Candidates waiting for a vote to end.
     candidates: BTreeMap<NodeId, ConnId>,
+    candidacies: Candidacies,
     /// Members without a session, and when to look after them.
     orphans: Orphans,
     link_counts: BTreeMap<NodeId, u32>,
@@ -262,6 +265,7 @@ impl Seed {
             looking: BTreeMap::new(),
             reputation: Reputation::default(),
             candidates: BTreeMap::new(),
+            candidacies: Candidacies::default(),
             orphans,
             link_counts: BTreeMap::new(),
             conclave,
@@ -329,6 +333,8 @@ impl Seed {
                 self.carry_out(output, now);
             } else if let Some(output) = self.conclave.poll_output() {
                 self.carry_out_conclave(output, now);
+            } else if self.probe_candidates(now) {
+                // What was given up at once is told next.
             } else if self.tells_conclave(now) {
                 // Who seals waits for others to hold the same.
             } else {

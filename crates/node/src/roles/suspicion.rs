@@ -124,14 +124,9 @@ impl Suspicions {
         }
         let incarnation = record.incarnation;
         let endpoints = record.endpoints.clone();
-        let probe = with.probes.start(
-            suspect,
-            endpoints,
-            None,
-            with.connections,
-            with.now,
-            with.out,
-        );
+        let probe = with
+            .probes
+            .start(suspect, endpoints, with.connections, with.now, with.out);
         self.cases.insert(
             suspect,
             Case {
@@ -358,7 +353,6 @@ impl Suspicions {
                     let probe = with.probes.start(
                         suspect,
                         endpoints.unwrap_or_default(),
-                        None,
                         with.connections,
                         with.now,
                         with.out,

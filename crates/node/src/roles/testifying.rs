@@ -69,7 +69,6 @@ impl Testifying {
         let probe = with.probes.start(
             inquiry.suspect,
             endpoints,
-            None,
             with.connections,
             with.now,
             with.out,

@@ -8,7 +8,7 @@ use quorate_node::admission::{
 use quorate_node::consensus::{Digest, Invitation, Proposal, Record, council};
 use quorate_node::roles::{Request, RequestError};
 use quorate_node::store::{Held, Kind, Restored, SeedStored, Store, Stored};
-use quorate_node::{Event, NodeId};
+use quorate_node::{Event, NodeId, Options};
 
 use crate::fuzz::{START_MS, seeds, signer_of};
 use crate::small_world::{World, address, id};
@@ -43,6 +43,67 @@ fn a_denied_candidate_is_told_by_which_seed_and_why_and_is_not_dialled() {
     assert!(refusals[0].contains(words), "{refusals:?}");
     assert_eq!((1..=3).map(|seed| world.dialled(seed, 5)).sum::<usize>(), 0);
     assert_eq!(world.members(1), []);
+}
+
+#[test]
+fn one_host_has_so_many_candidates_at_once_and_the_others_come_back() {
+    let options = Options {
+        candidates_per_host_max: 2,
+        ..Options::default()
+    };
+    let mut world = World::with(options, [AskOperator; 3]);
+    for peer in 5..=7 {
+        world.add_peer(peer, Vec::new());
+    }
+    world.run(SECOND);
+    let words = "expected at most 2 candidates of 10.9.9.9 at once";
+    let told = |world: &World, peer| {
+        let refusals = world.refusals(peer);
+        refusals.iter().any(|why| why.contains(words))
+    };
+    let [at_once, late]: [Vec<u64>; 2] = [false, true].map(|is_late| {
+        (5..=7)
+            .filter(|peer| told(&world, *peer) == is_late)
+            .collect()
+    });
+    assert_eq!((at_once.len(), late.len()), (2, 1));
+    for peer in at_once.iter().chain(&late) {
+        for seed in 1..=2 {
+            world.allow(seed, *peer).unwrap();
+        }
+        world.run(SECOND * 5);
+    }
+    assert_eq!(world.members(1).len(), 3);
+}
+
+#[test]
+fn candidates_who_were_not_looked_at_for_want_of_time_get_no_vote() {
+    let mut options = Options::default();
+    options.council.deadline = SECOND;
+    let mut world = World::with(options, [everybody(), everybody(), everybody()]);
+    let candidates = 10..210;
+    for peer in candidates.clone() {
+        world.silent.insert(id(peer));
+        world.add_peer(peer, Vec::new());
+    }
+    world.run(SECOND / 2);
+    let looked_at = |world: &World, peer| world.dialled(1, peer) > 0;
+    let waiting: Vec<u64> = candidates
+        .filter(|peer| !looked_at(&world, *peer))
+        .collect();
+    assert!(waiting.len() > 100, "{}", waiting.len());
+    // The vote on each closes in the first second.
+    world.run(SECOND);
+    let abstained = world.told(1, |event| {
+        matches!(event, Event::Abstained { reason, .. } if reason == "too many candidates at once")
+    });
+    assert!(abstained > 100, "{abstained}");
+    let last = *waiting.last().unwrap();
+    let refusals = world.refusals(last);
+    assert!(
+        refusals[0].contains("no quorum by the deadline"),
+        "{refusals:?}"
+    );
 }
 
 #[test]

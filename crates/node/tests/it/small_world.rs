@@ -31,6 +31,7 @@ enum Work {
 #[derive(Default)]
 pub(crate) struct World {
     now: Option<Now>,
+    options: Options,
     roles: BTreeMap<NodeId, Box<dyn Role>>,
     addresses: BTreeMap<String, NodeId>,
     work: VecDeque<(NodeId, Work)>,
@@ -38,6 +39,8 @@ pub(crate) struct World {
     ends: BTreeMap<(NodeId, ConnId), (NodeId, ConnId)>,
     next: u64,
     pub(crate) unreachable: BTreeSet<NodeId>,
+    /// Whose address takes a dial and never answers it.
+    pub(crate) silent: BTreeSet<NodeId>,
     /// Who dialled which address.
     pub(crate) dials: Vec<(NodeId, String)>,
     pub(crate) events: Vec<(NodeId, Event)>,
@@ -57,7 +60,15 @@ pub(crate) fn address(number: u64) -> String {
 impl World {
     /// A world with three seeds, each with its policy.
     pub(crate) fn new<P: AdmissionPolicy + 'static>(policies: [P; 3]) -> Self {
-        let mut this = Self::default();
+        Self::with(Options::default(), policies)
+    }
+
+    /// As [`new`](Self::new), with these options for all seeds.
+    pub(crate) fn with<P: AdmissionPolicy + 'static>(options: Options, policies: [P; 3]) -> Self {
+        let mut this = Self {
+            options,
+            ..Self::default()
+        };
         for (number, policy) in (1..).zip(policies) {
             this.add_seed(number, policy, Restored::default());
         }
@@ -82,7 +93,7 @@ impl World {
         let address = list.lines()[usize::try_from(number).unwrap() - 1]
             .address
             .clone();
-        let (signer, options) = (Arc::new(signer_of(id(number))), Options::default());
+        let (signer, options) = (Arc::new(signer_of(id(number))), self.options.clone());
         let scheme = Arc::new(Unproven);
         let seed = Seed::new(
             signer, scheme, &address, &list, options, restored, number, now,
@@ -190,6 +201,9 @@ impl World {
                 self.dials.push((who, at.clone()));
                 let there = self.addresses.get(&at).copied();
                 let there = there.filter(|there| !self.unreachable.contains(there));
+                if there.is_some_and(|there| self.silent.contains(&there)) {
+                    return;
+                }
                 match there.filter(|there| expect.is_none_or(|expect| expect == *there)) {
                     Some(there) => self.connect((who, Some(dial)), there, at),
                     None => {

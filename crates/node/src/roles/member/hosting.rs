@@ -13,12 +13,15 @@ use crate::admission::PendingCandidate;
 use crate::event::{Event, Party};
 use crate::protocol::{Goodbye, JoinMessage, Message, Purpose};
 use crate::roles::connections::Ready;
-use crate::roles::probing::{Outcome, ProbeId, Probed};
+use crate::roles::probing::{Outcome, ProbeId, Probed, Wanted};
 use crate::roles::{ConnId, RequestError};
 
 /// How long a candidate may be away whose connection broke, before a question about it is withdrawn. Meanwhile it is not
 /// let in, but whoever was asked may answer.
 const AWAY_MAX: Duration = Duration::from_secs(2);
+
+/// How long a candidate's turn to be probed may take. It stays connected meanwhile, and others take longer to answer it.
+const TURN_MAX: Duration = Duration::from_secs(30);
 
 /// A candidate that is here, or was a moment ago.
 #[derive(Debug)]
@@ -161,15 +164,10 @@ impl Member {
             }
             Ok(Asked::Answered(_)) => Stage::Answered,
             Ok(Asked::Ask) => {
-                let probe = self.probes.start(
-                    from,
-                    // The one by which people know it: an address of somebody else must not stand there.
-                    record.endpoints.first().cloned().into_iter().collect(),
-                    Some(record.hash()),
-                    &mut self.connections,
-                    now,
-                    &mut self.out,
-                );
+                // The one by which people know it: an address of somebody else must not stand there.
+                let endpoints = record.endpoints.first().cloned().into_iter().collect();
+                let until = now.instant + TURN_MAX;
+                let probe = self.probes.queue(from, endpoints, record.hash(), until);
                 Stage::Probing(probe)
             }
         };
@@ -193,6 +191,17 @@ impl Member {
     fn refuse_guest(&mut self, conn: ConnId, reason: String) {
         let refused = Message::Join(JoinMessage::Refused(reason));
         self.out.send(conn, refused);
+    }
+
+    /// Probes candidates whose turn it is. Returns whether it did anything.
+    pub(super) fn probe_candidates(&mut self, now: Now) -> bool {
+        let candidates = &self.candidates;
+        let wanted = |probe: ProbeId, node: NodeId| match candidates.get(&node) {
+            Some(candidate) if candidate.stage == Stage::Probing(probe) => Wanted::Now,
+            _ => Wanted::No,
+        };
+        self.probes
+            .start_waiting(wanted, &mut self.connections, now, &mut self.out)
     }
 
     /// A candidate was probed; passes over other probes.

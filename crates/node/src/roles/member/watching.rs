@@ -73,7 +73,6 @@ impl Member {
                 watch.probe = Some(self.probes.start(
                     *node,
                     record.endpoints.clone(),
-                    None,
                     &mut self.connections,
                     now,
                     &mut self.out,

@@ -6,8 +6,11 @@
 //!    │ └──ask──> held until the operator allows (back to the policy), denies, or the attempt is about to end
 //!    └──deny──> no   silent: no              deny: no
 //! ```
+//!
+//! Of many candidates at once, most wait for their probe. One whose turn does not come before the attempt is about to end
+//! gets no vote of this seed: that it was not looked at says nothing of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quorate_consensus::{
     Choice, Council, Digest, NodeId, Now, ProposalId, Record, Scheme, Transcript, VOTING_WINDOW_MS,
@@ -18,10 +21,11 @@ use super::desk::Asked;
 use crate::admission::{AdmissionPolicy, Candidate, Verdict};
 use crate::event::Event;
 use crate::roles::RequestError;
+use crate::roles::probing::{ProbeId, Wanted};
 use crate::store::SeedStored;
 
-/// So long before its own deadline a seed gives up waiting for its operator, as a part of the time it had: time for its
-/// vote to get to the others, who otherwise take it for silent.
+/// So long before its own deadline a seed gives up waiting for its operator, or for a candidate's turn to be probed, as a
+/// part of the time it had: time for its vote to get to the others, who otherwise take it for silent.
 const LAST_PART: u32 = 5;
 
 /// And so long before its clock leaves the voting window.
@@ -39,19 +43,28 @@ impl Seed {
     pub(super) fn judge_candidate(&mut self, id: ProposalId, record: &Record, now: Now) {
         match self.verdict_on(record, now) {
             Verdict::Allow => {
-                let probe = self.probes.start(
-                    record.node,
-                    record.endpoints.clone(),
-                    Some(record.hash()),
-                    &mut self.connections,
-                    now,
-                    &mut self.out,
-                );
+                let until = self.last_moment(id, record, now);
+                let endpoints = record.endpoints.clone();
+                let probe = self
+                    .probes
+                    .queue(record.node, endpoints, record.hash(), until);
                 self.judging.insert(probe, id);
             }
             Verdict::Deny(why) => self.council.handle_judgement(id, Choice::No, &why, now),
             Verdict::Ask => self.ask_operator(id, record, now),
         }
+    }
+
+    /// Probes candidates whose turn it is. Returns whether it did anything.
+    pub(super) fn probe_candidates(&mut self, now: Now) -> bool {
+        let (judging, council) = (&self.judging, &self.council);
+        let wanted = |probe: ProbeId, _: NodeId| match judging.get(&probe) {
+            Some(id) if council.is_carried(id) => Wanted::Spare,
+            Some(id) if council.is_open(id) => Wanted::Now,
+            _ => Wanted::No,
+        };
+        self.probes
+            .start_waiting(wanted, &mut self.connections, now, &mut self.out)
     }
 
     /// A candidate that the policy allows answered at its address. Others may have come meanwhile, so the policy is asked
@@ -110,11 +123,18 @@ impl Seed {
                 return;
             }
         }
+        self.held.insert(id, self.last_moment(id, record, now));
+    }
+
+    /// How long a vote may be held back, so that others still wait for it when it comes.
+    fn last_moment(&self, id: ProposalId, record: &Record, now: Now) -> Instant {
         let deadline = self.options.council.deadline;
+        let closes = self.council.open_until(&id).unwrap_or(now.instant);
+        let left = closes.saturating_duration_since(now.instant);
+        let left = left.saturating_sub(deadline / LAST_PART);
         let window_end_ms = record.opened_ms.saturating_add(VOTING_WINDOW_MS);
         let window = Duration::from_millis(window_end_ms.saturating_sub(now.unix_ms));
-        let held = (deadline - deadline / LAST_PART).min(window.saturating_sub(WINDOW_MARGIN));
-        self.held.insert(id, now.instant + held);
+        now.instant + left.min(window.saturating_sub(WINDOW_MARGIN))
     }
 
     /// Attempts that have waited for the operator as long as they can, and candidates that have gone away.

@@ -41,7 +41,6 @@ impl Seed {
                 self.probes.start(
                     report.suspect,
                     endpoints,
-                    None,
                     &mut self.connections,
                     now,
                     &mut self.out,
@@ -155,7 +154,6 @@ impl Seed {
         let probe = self.probes.start(
             report.suspect,
             endpoints,
-            None,
             &mut self.connections,
             now,
             &mut self.out,

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use quorate_consensus::{NodeId, Now, Proof, ProposeError, Record, Standing};
+use quorate_consensus::{NodeId, Now, Proof, ProposalId, ProposeError, Record, Standing};
 
 use super::{NEWS_APART, NEWS_APART_MAX, NEWS_APART_PER_MEMBER, Seed};
+use crate::admission::Host;
 use crate::event::{Event, Party, Way};
 use crate::protocol::{Goodbye, LIST_MAX, Message, Purpose, Refusal, RosterMessage};
 use crate::roles::connections::{Conn, Ready};
@@ -119,9 +120,25 @@ impl Seed {
         });
         let proposal = quorate_consensus::Proposal::Admit(record.clone());
         let is_news = !self.council.is_open(&proposal.id());
+        let host = self.connections.get(conn);
+        let host = host.and_then(|conn| Host::of(&conn.address));
+        let max = self.options.candidates_per_host_max;
+        let council = &self.council;
+        let is_open = |id: &ProposalId| council.is_open(id) && !council.is_carried(id);
+        if let Some(host) = host.as_ref().filter(|_| is_news)
+            && self.candidacies.of(host, is_open) >= max
+        {
+            let why =
+                format!("expected at most {max} candidates of {host} at once; try again later");
+            self.refuse_candidate(conn, &record, Refusal::Unacceptable(why));
+            return;
+        }
         match self.council.propose(proposal, now) {
-            Ok(_) => {
+            Ok(id) => {
                 self.candidates.insert(from, conn);
+                if let Some(host) = host.filter(|_| is_news) {
+                    self.candidacies.insert(id, host);
+                }
                 if is_news {
                     let proposer = self.party(self.me);
                     self.out.event(Event::RegisterProposal {
