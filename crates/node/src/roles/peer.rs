@@ -181,6 +181,11 @@ impl Peer {
         &self.roster
     }
 
+    /// Whose votes this peer believes, as far as it has followed.
+    pub const fn electorate(&self) -> &Electorate {
+        &self.electorate
+    }
+
     /// How full the bounded memory of gossip is.
     pub fn gossip_usage(&self) -> Usage {
         self.gossip.usage()

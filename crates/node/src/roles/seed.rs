@@ -307,6 +307,11 @@ impl Seed {
         &self.council
     }
 
+    /// Its part in changing who votes.
+    pub const fn conclave(&self) -> &Conclave {
+        &self.conclave
+    }
+
     /// What must follow every input: outputs of the engines turned into effects, until nothing is left to do.
     fn settle(&mut self, now: Now) {
         loop {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quorate_consensus::council::{self, Durable};
-use quorate_consensus::{Choice, NodeId, Proof, ProposalId, Standing, StandingKey, Vote};
+use quorate_consensus::{Choice, Electorate, NodeId, Proof, ProposalId, Standing, StandingKey, Vote};
 use quorate_node::Event;
 use quorate_node::protocol::{Goodbye, Message, Refusal, RosterMessage};
 use quorate_node::roles::Frame;
@@ -33,6 +33,18 @@ struct Said {
     ahead_ms: u64,
     /// How many disks it had lost.
     disks_lost: u32,
+}
+
+/// For so many epochs after that in which it was decided an end is kept.
+const ENDS_KEPT: u64 = 2;
+
+/// Whether nothing is left in this epoch that could bring back whom this end ended.
+fn may_be_forgotten(key: &StandingKey, epoch: u64) -> bool {
+    key.standing != Standing::Admitted && key.decided + ENDS_KEPT < epoch
+}
+
+fn epoch_of(view: View<'_>) -> u64 {
+    view.truth.last_electorate().map_or(0, Electorate::epoch)
 }
 
 #[derive(Debug, Default)]
@@ -82,7 +94,7 @@ impl Seeds {
     pub(super) fn settled(&self, view: View<'_>) -> Result<(), String> {
         let mut largest: BTreeMap<NodeId, (StandingKey, HostId)> = BTreeMap::new();
         for (seed, disk) in &self.disks {
-            if !view.host(*seed).is_running() {
+            if !view.host(*seed).is_running() || !view.is_voter(*seed) {
                 continue;
             }
             for (node, key) in &disk.standings {
@@ -90,17 +102,22 @@ impl Seeds {
                 *known = (*known).max((*key, *seed));
             }
         }
+        let epoch = epoch_of(view);
         for (id, host) in view.all() {
             let roster = host.process.as_ref().and_then(Process::roster);
             let Some(roster) = roster.filter(|roster| {
                 host.is_running()
-                    && (host.setup.kind == Kind::Seed || roster.member(&host.id()).is_some())
+                    && match host.setup.kind {
+                        Kind::Seed => view.is_voter(id),
+                        _ => roster.member(&host.id()).is_some(),
+                    }
             }) else {
                 continue;
             };
             for (node, (key, seed)) in &largest {
                 let held = roster.get(node).map(|entry| entry.key);
-                if held < Some(*key) {
+                let is_forgotten = held.is_none() && may_be_forgotten(key, epoch);
+                if held < Some(*key) && !is_forgotten {
                     return Err(format!(
                         "{} holds {} as {held:?}, and {} has committed {key:?}",
                         view.name(id),
@@ -157,6 +174,18 @@ impl Seeds {
                         "{} replaces {} as {before:?} by {key:?} on its disk",
                         view.name(host),
                         view.name_of(&node)
+                    )),
+                }
+            }
+            Stored::Seed(SeedStored::Council(Durable::Forgotten(node))) => {
+                let known = self.disk(host).standings.remove(node);
+                match known.filter(|key| !may_be_forgotten(key, epoch_of(view))) {
+                    None => Ok(()),
+                    Some(known) => Err(format!(
+                        "{} forgets {} as {known:?} in epoch {}",
+                        view.name(host),
+                        view.name_of(node),
+                        epoch_of(view)
                     )),
                 }
             }
