@@ -163,7 +163,11 @@ impl ProgressChecker {
             let Some(roster) = host.process.as_ref().and_then(Process::roster) else {
                 continue;
             };
-            if host.setup.kind == Kind::Peer && self.lives.of(id).is_none() {
+            let is_asked = match host.setup.kind {
+                Kind::Seed => view.is_voter(id),
+                _ => self.lives.of(id).is_some(),
+            };
+            if !is_asked {
                 continue;
             }
             for (node, other, why) in &departed {

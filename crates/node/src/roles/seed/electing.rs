@@ -81,7 +81,11 @@ impl Seed {
         }
         self.out.event(Event::ElectorateChanged { epoch, seats });
         if own.is_none() {
-            self.out.event(Event::Unseated { epoch });
+            // Told once: who lost its seat goes on following those who vote now.
+            if self.council.electorate().epoch().saturating_add(1) == epoch {
+                self.council.seal();
+                self.out.event(Event::Unseated { epoch });
+            }
             return;
         }
         self.connections.set_seeds(self.seat_names());
