@@ -178,16 +178,18 @@ impl Endorsed {
 /// For how many epochs after the one that decided them ends are kept.
 const ENDS_KEPT: u64 = 2;
 
-/// Whether a standing is kept in `epoch`.
-pub(crate) fn is_kept(key: &StandingKey, epoch: u64) -> bool {
-    key.standing == Standing::Admitted || key.decided.saturating_add(ENDS_KEPT) >= epoch
+impl StandingKey {
+    /// Whether rosters keep it in `epoch`: an end that nothing is left to undo is forgotten.
+    pub fn is_kept(&self, epoch: u64) -> bool {
+        self.standing == Standing::Admitted || self.decided.saturating_add(ENDS_KEPT) >= epoch
+    }
 }
 
 /// The standings that were decided before `epoch`, endorsed already or not, by node: the same in all rosters that are equal.
 fn endorsable(roster: &Roster, epoch: u64) -> impl Iterator<Item = (&NodeId, &Entry)> {
     roster
         .iter()
-        .filter(move |(_, entry)| entry.key.decided < epoch && is_kept(&entry.key, epoch))
+        .filter(move |(_, entry)| entry.key.decided < epoch && entry.key.is_kept(epoch))
 }
 
 fn leaf_of_entry((node, entry): (&NodeId, &Entry)) -> Digest {

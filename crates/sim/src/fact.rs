@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_consensus::{Electorate, Handover, NodeId, Scheme};
+use quorate_consensus::{Electorate, Handover, NodeId, Scheme, Vote};
 use quorate_node::roles::{Frame, Reply, Request};
 use quorate_node::store::Stored;
 use quorate_node::{Event, SeedLine, SeedList};
@@ -233,6 +233,17 @@ impl<'a> View<'a> {
             host.address,
             host.id().short()
         )
+    }
+
+    /// In which epoch a vote was given: the one whose electorate it was signed for.
+    pub fn epoch_of(&self, vote: &Vote) -> Option<u64> {
+        let truth = self.truth;
+        let all = truth.later.iter().rev().chain(&truth.electorate);
+        let is_its = |electorate: &&Electorate| {
+            let verified = vote.clone().verify(electorate, &*truth.scheme);
+            verified.is_ok()
+        };
+        all.into_iter().find(is_its).map(Electorate::epoch)
     }
 
     /// Whether a host has a seat among those who vote now.

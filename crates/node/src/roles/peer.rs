@@ -53,6 +53,8 @@ pub struct Peer {
     electorate: Electorate,
     /// What the seeds have endorsed that is not this peer's roster (yet), and when to look again.
     endorsement: Option<(Instant, Arc<Certificate>)>,
+    /// When it looks again for standings that it holds by the word of earlier seeds alone.
+    renew_at: Instant,
     roster: Roster,
     connections: Connections,
     seats: Seats,
@@ -135,6 +137,7 @@ impl Peer {
             overlay: Neighborhood::new(me, options.overlay, rng.next_u64())?,
             electorate,
             endorsement: None,
+            renew_at: now.instant,
             links: BTreeMap::new(),
             dialing: BTreeMap::new(),
             back_offs: BTreeMap::new(),
@@ -443,6 +446,7 @@ impl Role for Peer {
         self.judge_strangers(now);
         self.compare_rosters(now);
         self.endorse_again(now);
+        self.renew_if_due(now);
         self.life_timeout(now);
         self.settle(now);
     }

@@ -216,7 +216,21 @@ impl Seed {
         if !abstain.is_zero() {
             out.event(Event::Abstaining(abstain));
         }
-        for error in council.restore_proofs(restored.proofs) {
+        // By who voted when each was signed. Of the last epoch's and of this, the council knows.
+        let mut by_epoch: BTreeMap<u64, Vec<Arc<Proof>>> = BTreeMap::new();
+        for proof in restored.proofs {
+            let epoch = proof.certificate().epoch;
+            by_epoch.entry(epoch).or_default().push(proof);
+        }
+        let mut wrong = Vec::new();
+        for (epoch, proofs) in by_epoch {
+            let is_past = epoch.saturating_add(1) < council.electorate().epoch();
+            wrong.extend(match conclave.earlier_electorate(epoch) {
+                Some(voters) if is_past => council.restore_earlier(proofs, voters),
+                _ => council.restore_proofs(proofs),
+            });
+        }
+        for error in wrong {
             if error.is_forgery() {
                 return Err(error.into());
             }

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_consensus::council::{self, Durable};
-use quorate_consensus::{Electorate, Handover, NodeId, ProposalId, Vote, conclave};
+use quorate_consensus::{Electorate, Handover, NodeId, ProposalId, Signature, Vote, conclave};
 use quorate_node::Event;
 use quorate_node::protocol::Message;
 use quorate_node::roles::{Frame, Request};
@@ -40,7 +40,8 @@ pub struct HandoverChecker {
     asked: BTreeSet<(HostId, Asked)>,
     /// Counts what was seen, so that one thing is before another.
     seen: u64,
-    given: BTreeMap<(HostId, ProposalId), u64>,
+    /// Votes on disks: what was voted on in one epoch may be voted on anew in the next.
+    given: BTreeMap<(HostId, ProposalId, Signature), u64>,
     sealed: BTreeMap<(HostId, u64), u64>,
 }
 
@@ -70,7 +71,7 @@ impl Checker for HandoverChecker {
                 stored: Stored::Seed(SeedStored::Council(Durable::Vote { vote, .. })),
             } => {
                 self.given
-                    .entry((*host, vote.proposal))
+                    .entry((*host, vote.proposal, vote.signature))
                     .or_insert(self.seen);
             }
             Fact::DiskLost(host) => self.sealed.retain(|(of, _), _| of != host),
@@ -132,18 +133,11 @@ impl HandoverChecker {
 
     /// An honest seed sends its own vote.
     fn voted(&self, host: HostId, vote: &Vote, view: View<'_>) -> Result<(), String> {
-        let given = self.given.get(&(host, vote.proposal));
+        let given = self.given.get(&(host, vote.proposal, vote.signature));
         let seals = self.sealed.range((host, 0)..=(host, u64::MAX));
         for ((_, epoch), at) in seals {
-            if given.is_some_and(|given| given < at) {
-                continue;
-            }
-            let electorate = view.truth.electorate_of(*epoch);
-            let is_of_it = |electorate: &Electorate| {
-                let verified = vote.clone().verify(electorate, &*view.truth.scheme);
-                verified.is_ok()
-            };
-            if electorate.is_some_and(is_of_it) {
+            let is_before = given.is_some_and(|given| given < at);
+            if !is_before && view.epoch_of(vote) == Some(*epoch) {
                 return Err(format!(
                     "{} has sealed epoch {epoch} and votes in it on {}, which it had not voted on before",
                     view.name(host),

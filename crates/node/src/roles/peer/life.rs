@@ -382,6 +382,7 @@ impl Peer {
             self.list_due(),
             Some(self.comparisons.poll_timeout()),
             self.endorsement.as_ref().map(|(at, _)| *at),
+            self.has_epochs().then_some(self.renew_at),
             self.neighbors_changed.then_some(self.neighbors_at),
             self.connections.poll_timeout(),
             self.seats

@@ -192,6 +192,14 @@ impl Seed {
         ))
     }
 
+    /// Whether a certificate that holds endorses what this seed holds.
+    fn judges_endorsement_of(&self, certificate: &Certificate) -> bool {
+        let electorate = self.council.electorate();
+        let endorsed = Endorsement::of_certificate(certificate);
+        certificate.verify(electorate, &*self.scheme).is_ok()
+            && endorsed.is_some_and(|endorsed| self.judges_endorsement(&endorsed).is_ok())
+    }
+
     pub(super) fn tell_endorsement(&mut self, decision: Decision, now: Now) {
         match decision {
             Decision::Carried(certificate) => self.handle_endorsed(Arc::new(*certificate), now),
@@ -207,6 +215,10 @@ impl Seed {
             return;
         }
         let Some(due) = self.council.unendorsed() else {
+            // Asked for by one who came late to the first: it is what those who come now may hold.
+            if self.judges_endorsement_of(&certificate) {
+                self.endorsement = Some(certificate);
+            }
             return;
         };
         match self.council.endorse(&certificate) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quorate_consensus::council::{self, Durable};
-use quorate_consensus::{Choice, Electorate, NodeId, Proof, ProposalId, Standing, StandingKey, Vote};
+use quorate_consensus::{Choice, Electorate, NodeId, Proof, ProposalId, Signature, Standing, StandingKey, Vote};
 use quorate_node::Event;
 use quorate_node::protocol::{Goodbye, Message, Refusal, RosterMessage};
 use quorate_node::roles::Frame;
@@ -21,7 +21,7 @@ const JUMP_MS: u64 = 1_000;
 /// What one seed's disk holds.
 #[derive(Debug, Default)]
 struct Disk {
-    votes: BTreeSet<ProposalId>,
+    votes: BTreeSet<(ProposalId, Signature)>,
     standings: BTreeMap<NodeId, StandingKey>,
 }
 
@@ -50,7 +50,8 @@ fn epoch_of(view: View<'_>) -> u64 {
 #[derive(Debug, Default)]
 pub(super) struct Seeds {
     disks: BTreeMap<HostId, Disk>,
-    said: BTreeMap<(HostId, ProposalId), Said>,
+    /// By epoch, too: what is open when one ends is put to the vote anew in the next.
+    said: BTreeMap<(HostId, Option<u64>, ProposalId), Said>,
     disks_lost: BTreeMap<HostId, u32>,
     /// What instants are counted from.
     epoch: Option<Instant>,
@@ -78,7 +79,7 @@ impl Seeds {
                 stored: Stored::Seed(SeedStored::Council(Durable::Vote { vote, .. })),
                 ..
             } => {
-                self.disk(host).votes.insert(vote.proposal);
+                self.disk(host).votes.insert((vote.proposal, vote.signature));
                 Ok(())
             }
             Fact::Sent {
@@ -160,7 +161,7 @@ impl Seeds {
     fn durable(&mut self, host: HostId, stored: &Stored, view: View<'_>) -> Result<(), String> {
         match stored {
             Stored::Seed(SeedStored::Council(Durable::Vote { vote, .. })) => {
-                self.disk(host).votes.insert(vote.proposal);
+                self.disk(host).votes.insert((vote.proposal, vote.signature));
                 self.said(host, vote, view)
             }
             Stored::Seed(SeedStored::Council(Durable::Proof(proof))) => {
@@ -198,7 +199,8 @@ impl Seeds {
             Message::Council(council::Message::Vote(vote))
                 if vote.voter == view.host(host).id() =>
             {
-                if !self.disk(host).votes.contains(&vote.proposal) {
+                let given = (vote.proposal, vote.signature);
+                if !self.disk(host).votes.contains(&given) {
                     return Err(format!(
                         "{} sends its vote on {} before it is on its disk",
                         view.name(host),
@@ -277,7 +279,7 @@ impl Seeds {
                 .saturating_sub(u64::try_from(since).unwrap_or(u64::MAX)),
             disks_lost: self.disks_lost.get(&host).copied().unwrap_or(0),
         };
-        let first = *self.said.entry((host, vote.proposal)).or_insert(said);
+        let first = *self.said.entry((host, view.epoch_of(vote), vote.proposal)).or_insert(said);
         let has_forgotten =
             first.disks_lost != said.disks_lost && first.ahead_ms.abs_diff(said.ahead_ms) > JUMP_MS;
         if first.choice == said.choice || has_forgotten {
