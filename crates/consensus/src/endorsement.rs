@@ -52,7 +52,19 @@ pub struct Endorsed {
     pub endorsement: Arc<Certificate>,
 }
 
+/// Whether a reader in `epoch` believes what the voters of another one signed: those of its own and of the one before.
+const fn is_believed(signed: u64, epoch: u64) -> bool {
+    signed.saturating_add(1) >= epoch
+}
+
 impl Endorsement {
+    /// The standings of a roster that nobody believes in `epoch`: neither its voters nor those before them signed them.
+    pub fn unbelieved(roster: &Roster, epoch: u64) -> impl Iterator<Item = &NodeId> {
+        let all = roster.iter();
+        all.filter(move |(_, entry)| !is_believed(entry.proof.certificate().epoch, epoch))
+            .map(|(node, _)| node)
+    }
+
     /// Whether a roster has a standing that the voters of `epoch` have not signed.
     pub fn is_due(roster: &Roster, epoch: u64) -> bool {
         roster
@@ -190,6 +202,7 @@ fn endorsable(roster: &Roster, epoch: u64) -> impl Iterator<Item = (&NodeId, &En
     roster
         .iter()
         .filter(move |(_, entry)| entry.key.decided < epoch && entry.key.is_kept(epoch))
+        .skip(usize::from(planted!(EndorsementForgetsOne)))
 }
 
 fn leaf_of_entry((node, entry): (&NodeId, &Entry)) -> Digest {

@@ -473,11 +473,17 @@ impl Roster {
             |(node, entry): (&NodeId, &Entry)| (!entry.key.is_kept(epoch)).then_some(*node);
         let outdated: Vec<NodeId> = self.entries.iter().filter_map(is_outdated).collect();
         for node in &outdated {
-            if let Some(entry) = self.entries.remove(node) {
-                self.toggle(node, &entry.key);
-            }
+            self.forget(node);
         }
         outdated
+    }
+
+    /// Forgets one standing, whatever it is: for what nobody believes any more. Returns it.
+    pub fn forget(&mut self, node: &NodeId) -> Option<Entry> {
+        let entry = self.entries.remove(node)?;
+        self.toggle(node, &entry.key);
+        self.members -= usize::from(entry.key.standing == Standing::Admitted);
+        Some(entry)
     }
 
     fn replace(&mut self, node: NodeId, entry: Entry) -> Option<Entry> {

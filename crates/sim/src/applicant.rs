@@ -15,7 +15,8 @@ use quorate_consensus::{Conclave, NodeId, Now, Record, Roster, Scheme, Signer, a
 use quorate_node::SeedList;
 use quorate_node::protocol::{Hello, Message, Purpose, RoleKind, VERSIONS};
 use quorate_node::roles::{
-    ConnId, DialError, DialId, Frame, Output, Reply, Request, RequestError, RequestId, Role, WriteId,
+    ConnId, DialError, DialId, Frame, Output, Reply, Request, RequestError, RequestId, Role,
+    WriteId,
 };
 use quorate_node::store::{Restored, SeedStored, Stored};
 use quorate_wire::Format;

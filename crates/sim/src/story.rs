@@ -88,12 +88,7 @@ fn mixed(options: &Options, cast: &Cast, rng: &mut ChaCha8Rng, plan: &mut Vec<(D
 
 /// Each wish comes up at some moment, often while others are open. Who is to get a seat asks for it a little earlier or later;
 /// who is to be unseated because he is dead dies before.
-fn reseating(
-    cast: &Cast,
-    end: Duration,
-    rng: &mut ChaCha8Rng,
-    plan: &mut Vec<(Duration, Cue)>,
-) {
+fn reseating(cast: &Cast, end: Duration, rng: &mut ChaCha8Rng, plan: &mut Vec<(Duration, Cue)>) {
     for (index, wish) in cast.wishes.iter().enumerate() {
         let at = rng.span(SECOND * 3, end / 4 * 3);
         plan.push((at, Cue::Deed(Deed::Want(index))));

@@ -37,6 +37,9 @@ impl Council {
     /// Gives no more votes in this epoch, and sends those given on what is open, so that whatever they decide is known to
     /// all who seal. Proofs and the votes of others are taken in as before.
     pub fn seal(&mut self) {
+        if planted!(SealIgnored) {
+            return;
+        }
         self.sealed = true;
         // On their way to the disk: not given.
         self.voting = SmallMap::new();
@@ -92,6 +95,21 @@ impl Council {
     pub fn unendorsed(&self) -> Option<Endorsement> {
         let epoch = self.electorate.epoch();
         Endorsement::is_due(&self.roster, epoch).then(|| Endorsement::of(&self.roster, epoch))
+    }
+
+    /// Forgets the standings that nobody believes any more, and that no endorsement has renewed: the others have forgotten them
+    /// while this voter was away. Returns whether there were any.
+    pub fn forget_unbelieved(&mut self) -> bool {
+        let epoch = self.electorate.epoch();
+        let unbelieved = Endorsement::unbelieved(&self.roster, epoch).copied();
+        let unbelieved: Vec<NodeId> = unbelieved
+            .filter(|node| self.committing.about(node).next().is_none())
+            .collect();
+        for node in &unbelieved {
+            self.roster.forget(node);
+            self.persist(Durable::Forgotten(*node));
+        }
+        !unbelieved.is_empty()
     }
 
     /// Takes in what the voters have endorsed. Returns whether it is this roster's: rosters that differ have to be compared

@@ -8,7 +8,7 @@ mod links;
 mod messages;
 mod standings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -55,6 +55,8 @@ pub struct Peer {
     endorsement: Option<(Instant, Arc<Certificate>)>,
     /// When it looks again for standings that it holds by the word of earlier seeds alone.
     renew_at: Instant,
+    /// Which of them it has asked a seed for.
+    renewing: BTreeSet<NodeId>,
     roster: Roster,
     connections: Connections,
     seats: Seats,
@@ -138,6 +140,7 @@ impl Peer {
             electorate,
             endorsement: None,
             renew_at: now.instant,
+            renewing: BTreeSet::new(),
             links: BTreeMap::new(),
             dialing: BTreeMap::new(),
             back_offs: BTreeMap::new(),

@@ -71,6 +71,8 @@ pub struct Seed {
     /// What the seeds have endorsed of what was decided before this epoch, and when to ask them (again).
     endorsement: Option<Arc<Certificate>>,
     endorse_at: Instant,
+    /// How often an endorsement of this epoch was found to be of other standings than this seed's.
+    endorse_misses: u32,
     connections: Connections,
     seats: Seats,
     probes: Probes,
@@ -281,6 +283,7 @@ impl Seed {
             conclave,
             endorsement: None,
             endorse_at: now.instant,
+            endorse_misses: 0,
             writes: BTreeMap::new(),
             next_write: 0,
             news: Vec::new(),

@@ -103,7 +103,8 @@ impl Checker for HandoverChecker {
 impl HandoverChecker {
     fn look(&mut self, view: View<'_>) -> Result<(), String> {
         self.judge(view)?;
-        view.all().try_for_each(|(id, _)| check_electorate(id, view))
+        view.all()
+            .try_for_each(|(id, _)| check_electorate(id, view))
     }
 
     fn seal(&mut self, host: HostId, next: &[String], view: View<'_>) {
@@ -201,13 +202,9 @@ impl HandoverChecker {
     ) -> Vec<String> {
         let needed = of.voters().filter(|voter| Some(*voter) != but);
         let hosts = needed.filter_map(|voter| view.host_of(&voter));
-        let lacks = |host: &HostId| {
-            view.host(*host).is_honest() && !self.asked.contains(&(*host, asked))
-        };
-        hosts
-            .filter(lacks)
-            .map(|host| view.name(host))
-            .collect()
+        let lacks =
+            |host: &HostId| view.host(*host).is_honest() && !self.asked.contains(&(*host, asked));
+        hosts.filter(lacks).map(|host| view.name(host)).collect()
     }
 }
 
@@ -220,12 +217,14 @@ fn check_handover(host: HostId, handover: &Handover, view: View<'_>) -> Result<(
             view.name(host)
         ));
     };
-    let next = handover.verify(before, &*view.truth.scheme).map_err(|error| {
-        format!(
-            "{} shows a handover of epoch {epoch} that proves nothing: {error}",
-            view.name(host)
-        )
-    })?;
+    let next = handover
+        .verify(before, &*view.truth.scheme)
+        .map_err(|error| {
+            format!(
+                "{} shows a handover of epoch {epoch} that proves nothing: {error}",
+                view.name(host)
+            )
+        })?;
     let known = view.truth.electorate_of(epoch + 1);
     if known.is_none_or(|known| !is_same(known, &next)) {
         return Err(format!(

@@ -147,12 +147,7 @@ impl ProofChecker {
         Ok(())
     }
 
-    fn check(
-        &self,
-        node: &NodeId,
-        entry: &Entry,
-        view: View<'_>,
-    ) -> Result<(), String> {
+    fn check(&self, node: &NodeId, entry: &Entry, view: View<'_>) -> Result<(), String> {
         if entry.proof.claims() != Some((*node, entry.key)) {
             return Err(format!("its proof claims {:?}", entry.proof.claims()));
         }

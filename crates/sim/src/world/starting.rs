@@ -175,13 +175,8 @@ impl World {
         let means = Means {
             signer: host.signer.clone(),
             address: host.address.clone(),
-            network: list
-                .as_ref()
-                .map_or(NetworkId::NONE, SeedList::network),
-            seeds: list
-                .as_ref()
-                .map(SeedList::addresses)
-                .unwrap_or_default(),
+            network: list.as_ref().map_or(NetworkId::NONE, SeedList::network),
+            seeds: list.as_ref().map(SeedList::addresses).unwrap_or_default(),
             format: self.format,
             foreign: self.foreign.get(&id).cloned(),
             seed,

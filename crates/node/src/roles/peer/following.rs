@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_consensus::{
-    Certificate, Electorate, Endorsement, Entry, Handover, NodeId, Now, conclave,
+    Certificate, Electorate, Endorsement, Entry, Handover, NodeId, Now, Standing, conclave,
 };
 use rand::{Rng as _, RngExt as _};
 
@@ -54,6 +54,7 @@ impl Peer {
         self.electorate = electorate;
         self.endorsement = None;
         self.renew_at = now.instant + RENEW_EVERY;
+        self.renewing.clear();
         let names: Vec<String> = self
             .electorate
             .seats()
@@ -135,11 +136,37 @@ impl Peer {
             self.roster.forget_departed(epoch);
             return;
         }
+        let asked = std::mem::take(&mut self.renewing);
+        let unbelieved = Endorsement::unbelieved(&self.roster, epoch);
+        let unknown = unbelieved.filter(|node| asked.contains(*node)).copied();
+        let unknown: Vec<NodeId> = unknown.collect();
+        for node in unknown {
+            self.forget_unbelieved(node, now);
+        }
         let sessions = self.seed_sessions();
         if let Some(session) = sessions.get(self.rng.random_range(0..sessions.len().max(1))) {
+            self.renewing = old.iter().copied().collect();
             let want = RosterMessage::Want(old);
             self.out.send(*session, Message::Roster(want));
         }
+    }
+
+    /// Nobody believes this standing any more, and a seed that was asked has none to show in its place: it ended while this
+    /// peer was away, and its end is forgotten.
+    fn forget_unbelieved(&mut self, node: NodeId, now: Now) {
+        let Some(entry) = self.roster.forget(&node) else {
+            return;
+        };
+        self.wishes_changed = true;
+        if node == self.me {
+            let life = entry.key.incarnation;
+            if entry.key.standing == Standing::Admitted {
+                self.begin_anew(life, now);
+            }
+            return;
+        }
+        let goodbye = Goodbye::NoPassport("nobody believes its signers any more".to_owned());
+        self.forget_member(node, goodbye, now);
     }
 
     /// Looks again at an endorsement of other standings than this peer's, if it is time.

@@ -20,6 +20,10 @@ use crate::store::SeedStored;
 /// every seat before its own, so that one asks.
 const ENDORSE_AFTER: Duration = Duration::from_secs(1);
 
+/// How often an endorsement may be of other standings than this seed's, with rosters compared in between, before it forgets
+/// those that nobody believes: the other seeds have forgotten them while it was away.
+const MISSES_MAX: u32 = 2;
+
 impl Seed {
     pub(super) fn carry_out_conclave(&mut self, output: conclave::Output, now: Now) {
         match output {
@@ -77,6 +81,7 @@ impl Seed {
             let seed = self.rng.next_u64();
             self.seats = Seats::new(Purpose::Link, count, own, redial, seed);
             self.endorsement = None;
+            self.endorse_misses = 0;
             self.endorse_at = now.instant + self.endorse_pause();
         }
         self.out.event(Event::ElectorateChanged { epoch, seats });
@@ -168,6 +173,12 @@ impl Seed {
         if let Some(certificate) = self.endorsement.clone() {
             // It came before what it endorses was all here.
             self.handle_endorsed(certificate, now);
+            if self.council.unendorsed().is_some() {
+                self.endorse_misses = self.endorse_misses.saturating_add(1);
+            }
+            if self.endorse_misses >= MISSES_MAX && self.council.forget_unbelieved() {
+                self.compare_rosters();
+            }
         }
         let Some(endorsement) = self.council.unendorsed() else {
             return;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quorate_consensus::council::{self, Durable};
-use quorate_consensus::{Choice, Electorate, NodeId, Proof, ProposalId, Signature, Standing, StandingKey, Vote};
+use quorate_consensus::{
+    Choice, Electorate, NodeId, Proof, ProposalId, Signature, Standing, StandingKey, Vote,
+};
 use quorate_node::Event;
 use quorate_node::protocol::{Goodbye, Message, Refusal, RosterMessage};
 use quorate_node::roles::Frame;
@@ -23,6 +25,8 @@ const JUMP_MS: u64 = 1_000;
 struct Disk {
     votes: BTreeSet<(ProposalId, Signature)>,
     standings: BTreeMap<NodeId, StandingKey>,
+    /// In which epoch the proof of each was signed.
+    signed: BTreeMap<NodeId, u64>,
 }
 
 /// What one seed once said on a proposal.
@@ -79,7 +83,9 @@ impl Seeds {
                 stored: Stored::Seed(SeedStored::Council(Durable::Vote { vote, .. })),
                 ..
             } => {
-                self.disk(host).votes.insert((vote.proposal, vote.signature));
+                self.disk(host)
+                    .votes
+                    .insert((vote.proposal, vote.signature));
                 Ok(())
             }
             Fact::Sent {
@@ -151,6 +157,10 @@ impl Seeds {
             }
         }
         // Also what its last process did not live to hear of.
+        disk.signed = roster
+            .iter()
+            .map(|(node, entry)| (*node, entry.proof.certificate().epoch))
+            .collect();
         disk.standings = roster
             .iter()
             .map(|(node, entry)| (*node, entry.key))
@@ -161,14 +171,18 @@ impl Seeds {
     fn durable(&mut self, host: HostId, stored: &Stored, view: View<'_>) -> Result<(), String> {
         match stored {
             Stored::Seed(SeedStored::Council(Durable::Vote { vote, .. })) => {
-                self.disk(host).votes.insert((vote.proposal, vote.signature));
+                self.disk(host)
+                    .votes
+                    .insert((vote.proposal, vote.signature));
                 self.said(host, vote, view)
             }
             Stored::Seed(SeedStored::Council(Durable::Proof(proof))) => {
                 let Some((node, key)) = proof.claims() else {
                     return Err(format!("{} stores what proves nothing", view.name(host)));
                 };
-                let before = self.disk(host).standings.insert(node, key);
+                let disk = self.disk(host);
+                disk.signed.insert(node, proof.certificate().epoch);
+                let before = disk.standings.insert(node, key);
                 match before.filter(|before| *before > key) {
                     None => Ok(()),
                     Some(before) => Err(format!(
@@ -179,8 +193,14 @@ impl Seeds {
                 }
             }
             Stored::Seed(SeedStored::Council(Durable::Forgotten(node))) => {
-                let known = self.disk(host).standings.remove(node);
-                match known.filter(|key| !may_be_forgotten(key, epoch_of(view))) {
+                let epoch = epoch_of(view);
+                let disk = self.disk(host);
+                let known = disk.standings.remove(node);
+                let signed = disk.signed.remove(node).unwrap_or_default();
+                // What neither the seeds of now nor those before them signed nobody believes.
+                let is_believed =
+                    |key: &StandingKey| signed + 1 >= epoch && !may_be_forgotten(key, epoch);
+                match known.filter(is_believed) {
                     None => Ok(()),
                     Some(known) => Err(format!(
                         "{} forgets {} as {known:?} in epoch {}",
@@ -279,7 +299,10 @@ impl Seeds {
                 .saturating_sub(u64::try_from(since).unwrap_or(u64::MAX)),
             disks_lost: self.disks_lost.get(&host).copied().unwrap_or(0),
         };
-        let first = *self.said.entry((host, view.epoch_of(vote), vote.proposal)).or_insert(said);
+        let first = *self
+            .said
+            .entry((host, view.epoch_of(vote), vote.proposal))
+            .or_insert(said);
         let has_forgotten =
             first.disks_lost != said.disks_lost && first.ahead_ms.abs_diff(said.ahead_ms) > JUMP_MS;
         if first.choice == said.choice || has_forgotten {
