@@ -155,16 +155,22 @@ impl Truth {
         self.later.last().or(self.electorate.as_ref())
     }
 
-    /// The seed list of now, as people hand it on.
+    /// The seed list of now, as people hand it on. It names who sits where, but for that of the first seeds as long as each of
+    /// them can still be asked: who has never met one that is dead for good cannot judge what it signed.
     pub fn list(&self) -> Option<SeedList> {
-        let Some(electorate) = self.later.last() else {
+        let electorate = self.last_electorate()?;
+        let pins = electorate.epoch() > 0 || self.wishes.iter().any(|wish| wish.dies);
+        if !pins {
             return self.seeds.clone();
-        };
+        }
         let lines = electorate.seats().iter().map(|seat| SeedLine {
             address: seat.name.clone(),
             pin: seat.voter,
         });
         let list = SeedList::new(lines).ok()?;
+        if electorate.epoch() == 0 {
+            return Some(list);
+        }
         list.of_epoch(electorate.network(), electorate.epoch()).ok()
     }
 
