@@ -91,8 +91,6 @@ faults! {
     SealIgnored = "seal-ignored",
     /// An electorate is handed over by one seal fewer than the quorum.
     HandoverOneShort = "handover-one-short",
-    /// The seeds endorse all standings of earlier epochs but one.
-    EndorsementForgetsOne = "endorsement-forgets-one",
     /// Contradicting votes and statements are neither kept nor told as evidence.
     EvidenceSwallowed = "evidence-swallowed",
     /// A member's PROMISE and ACCEPTED leave before they are durable.

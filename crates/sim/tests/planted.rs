@@ -102,7 +102,6 @@ const fn row(fault: Fault) -> Row {
         Fault::StoreIgnored => Row::seeded(6, 20, "durability"),
         Fault::SealIgnored => Row::reseating(8, 40, "handover").faults(&[Partition, Pause]),
         Fault::HandoverOneShort => Row::reseating(6, 30, "handover"),
-        Fault::EndorsementForgetsOne => Row::reseating(6, 30, "progress"),
         Fault::EvidenceSwallowed => Row::seeded(6, 20, "evidence").liars(&[Conduct::DoubleVoter]),
         Fault::AcceptanceBeforePersist => Row::open(6, 20, "durability"),
         Fault::AllowOfMost => Row::open(6, 20, "succession"),
