@@ -62,6 +62,8 @@ pub struct Conclave {
     electorate: Electorate,
     /// The one that it began with, with whoever was met there.
     first: Electorate,
+    /// Those that came between, as they were stored.
+    earlier: Vec<Electorate>,
     /// `None` while not all voters are known, or without a seat.
     assembly: Option<Assembly>,
     config: assembly::Config,
@@ -109,6 +111,7 @@ impl Conclave {
             scheme,
             first: electorate.clone(),
             electorate,
+            earlier: Vec::new(),
             assembly: None,
             config: assembly::Config {
                 decides_once: true,
@@ -131,7 +134,9 @@ impl Conclave {
             if step.epoch() < this.electorate.epoch() {
                 continue;
             }
-            this.electorate = step.follow(&this.electorate, &*this.scheme)?;
+            let next = step.follow(&this.electorate, &*this.scheme)?;
+            let ended = std::mem::replace(&mut this.electorate, next);
+            this.earlier.push(ended);
             if let Step::HandedOver(handover) = step {
                 this.handovers.insert(handover.epoch, handover);
             }
@@ -148,6 +153,11 @@ impl Conclave {
     /// The electorate that this node began with, with whoever it has met there since.
     pub const fn first_electorate(&self) -> &Electorate {
         &self.first
+    }
+
+    /// Who voted in an epoch that was over when this conclave was made, if its store knew.
+    pub fn earlier_electorate(&self, epoch: u64) -> Option<&Electorate> {
+        self.earlier.iter().find(|earlier| earlier.epoch() == epoch)
     }
 
     /// Whether this voter gives no more votes in this epoch.

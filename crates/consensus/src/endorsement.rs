@@ -52,7 +52,19 @@ pub struct Endorsed {
     pub endorsement: Arc<Certificate>,
 }
 
+/// Whether a reader in `epoch` believes what the voters of another one signed: those of its own and of the one before.
+const fn is_believed(signed: u64, epoch: u64) -> bool {
+    signed.saturating_add(1) >= epoch
+}
+
 impl Endorsement {
+    /// The standings of a roster that nobody believes in `epoch`: neither its voters nor those before them signed them.
+    pub fn unbelieved(roster: &Roster, epoch: u64) -> impl Iterator<Item = &NodeId> {
+        let all = roster.iter();
+        all.filter(move |(_, entry)| !is_believed(entry.proof.certificate().epoch, epoch))
+            .map(|(node, _)| node)
+    }
+
     /// Whether a roster has a standing that the voters of `epoch` have not signed.
     pub fn is_due(roster: &Roster, epoch: u64) -> bool {
         roster
@@ -178,16 +190,18 @@ impl Endorsed {
 /// For how many epochs after the one that decided them ends are kept.
 const ENDS_KEPT: u64 = 2;
 
-/// Whether a standing is kept in `epoch`.
-pub(crate) fn is_kept(key: &StandingKey, epoch: u64) -> bool {
-    key.standing == Standing::Admitted || key.decided.saturating_add(ENDS_KEPT) >= epoch
+impl StandingKey {
+    /// Whether rosters keep it in `epoch`: an end that nothing is left to undo is forgotten.
+    pub fn is_kept(&self, epoch: u64) -> bool {
+        self.standing == Standing::Admitted || self.decided.saturating_add(ENDS_KEPT) >= epoch
+    }
 }
 
 /// The standings that were decided before `epoch`, endorsed already or not, by node: the same in all rosters that are equal.
 fn endorsable(roster: &Roster, epoch: u64) -> impl Iterator<Item = (&NodeId, &Entry)> {
     roster
         .iter()
-        .filter(move |(_, entry)| entry.key.decided < epoch && is_kept(&entry.key, epoch))
+        .filter(move |(_, entry)| entry.key.decided < epoch && entry.key.is_kept(epoch))
 }
 
 fn leaf_of_entry((node, entry): (&NodeId, &Entry)) -> Digest {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::{Certificate, CertificateError};
 use crate::departure::{Departure, Passport};
 use crate::electorate::Electorate;
-use crate::endorsement::{Endorsed, Endorsement, is_kept};
+use crate::endorsement::{Endorsed, Endorsement};
 use crate::id::{Digest, NodeId};
 use crate::proposal::Proposal;
 use crate::record::Record;
@@ -470,14 +470,20 @@ impl Roster {
     /// Forgets the ends that are not kept in `epoch`: those decided three epochs before it, or earlier. Returns whose.
     pub fn forget_departed(&mut self, epoch: u64) -> Vec<NodeId> {
         let is_outdated =
-            |(node, entry): (&NodeId, &Entry)| (!is_kept(&entry.key, epoch)).then_some(*node);
+            |(node, entry): (&NodeId, &Entry)| (!entry.key.is_kept(epoch)).then_some(*node);
         let outdated: Vec<NodeId> = self.entries.iter().filter_map(is_outdated).collect();
         for node in &outdated {
-            if let Some(entry) = self.entries.remove(node) {
-                self.toggle(node, &entry.key);
-            }
+            self.forget(node);
         }
         outdated
+    }
+
+    /// Forgets one standing, whatever it is: for what nobody believes any more. Returns it.
+    pub fn forget(&mut self, node: &NodeId) -> Option<Entry> {
+        let entry = self.entries.remove(node)?;
+        self.toggle(node, &entry.key);
+        self.members -= usize::from(entry.key.standing == Standing::Admitted);
+        Some(entry)
     }
 
     fn replace(&mut self, node: NodeId, entry: Entry) -> Option<Entry> {

@@ -87,6 +87,10 @@ faults! {
     NetworkIdUnchecked = "network-id-unchecked",
     /// A seed commits and announces a standing before its proof is durable.
     StoreIgnored = "store-ignored",
+    /// A seed goes on voting in an epoch that it has sealed.
+    SealIgnored = "seal-ignored",
+    /// An electorate is handed over by one seal fewer than the quorum.
+    HandoverOneShort = "handover-one-short",
     /// Contradicting votes and statements are neither kept nor told as evidence.
     EvidenceSwallowed = "evidence-swallowed",
     /// A member's PROMISE and ACCEPTED leave before they are durable.

@@ -18,7 +18,8 @@ use crate::dice::Dice as _;
 use crate::dishonest::Conduct;
 use crate::host::{HostId, Kind, Setup};
 use crate::memo::Memo;
-use crate::options::{NetworkKind, Options, Signatures};
+use crate::options::{FaultKind, NetworkKind, Options, Signatures, Story};
+use crate::reseating::{self, Wish};
 use crate::world::World;
 
 /// The other network that the seeds' keys have signed for.
@@ -34,6 +35,11 @@ pub(crate) struct Cast {
     pub(crate) servers: Vec<HostId>,
     /// Peers, or members.
     pub(crate) nodes: Vec<HostId>,
+    /// Nodes that are to ask for a seat, and have not begun to.
+    pub(crate) candidates: BTreeSet<HostId>,
+    /// What persons want of the seats, and how few of them there may be meanwhile.
+    pub(crate) wishes: Vec<Wish>,
+    pub(crate) seats_min: usize,
     /// Dead for good.
     pub(crate) gone: BTreeSet<HostId>,
     /// Have lost their disks.
@@ -107,6 +113,10 @@ fn seeded(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<
             .push(world.add(address_of(index), key(options.signatures, rng), setup));
     }
     liars.check()?;
+    cast.seats_min = options.seeds;
+    if options.story == Story::Reseating {
+        reseating(world, options, &mut cast, rng);
+    }
     for id in cast.nodes.clone() {
         if !world.host(id).is_honest() {
             let foreign = foreign_admission(world, &cast, id)?;
@@ -114,6 +124,26 @@ fn seeded(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<
         }
     }
     Ok(cast)
+}
+
+/// What persons are going to want of the seats, and the nodes that are to ask for one.
+fn reseating(world: &mut World, options: &Options, cast: &mut Cast, rng: &mut ChaCha8Rng) {
+    let seeds = cast.servers.clone();
+    let is_liar = |seed: &HostId| !world.host(*seed).is_honest();
+    let liars: Vec<HostId> = seeds.iter().copied().filter(is_liar).collect();
+    let kills = options.faults.contains(&FaultKind::Crash)
+        || options.faults.contains(&FaultKind::PowerLoss);
+    let candidates = &mut cast.candidates;
+    let wishes = reseating::wishes(&seeds, &liars, kills, rng, |rng| {
+        let address = format!("10.254.0.{}:5010", candidates.len() + 1);
+        let setup = setup(world, Kind::Seed, None, options);
+        let host = world.add(address, key(options.signatures, rng), setup);
+        candidates.insert(host);
+        host
+    });
+    cast.seats_min = reseating::seats_min(seeds.len(), &wishes);
+    world.truth_mut().wishes.clone_from(&wishes);
+    cast.wishes = wishes;
 }
 
 fn open(world: &mut World, options: &Options, rng: &mut ChaCha8Rng) -> Result<Cast, String> {

@@ -9,6 +9,7 @@ mod delivery;
 mod durability;
 mod evidence;
 mod false_eviction;
+mod handover;
 mod lives;
 mod progress;
 mod proof;
@@ -20,6 +21,7 @@ pub use delivery::DeliveryChecker;
 pub use durability::Durability;
 pub use evidence::EvidenceChecker;
 pub use false_eviction::FalseEviction;
+pub use handover::HandoverChecker;
 pub use progress::ProgressChecker;
 pub use proof::ProofChecker;
 pub use succession::SuccessionChecker;
@@ -41,6 +43,7 @@ pub fn all(network: NetworkKind) -> Vec<Box<dyn Checker>> {
         NetworkKind::Seeded => {
             all.push(Box::<ProofChecker>::default());
             all.push(Box::<EvidenceChecker>::default());
+            all.push(Box::<HandoverChecker>::default());
         }
         NetworkKind::Open => all.push(Box::<SuccessionChecker>::default()),
     }

@@ -5,13 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_consensus::{Electorate, NodeId, Scheme};
+use quorate_consensus::{Electorate, Handover, NodeId, Scheme, Vote};
 use quorate_node::roles::{Frame, Reply, Request};
 use quorate_node::store::Stored;
-use quorate_node::{Event, SeedList};
+use quorate_node::{Event, SeedLine, SeedList};
 
 use crate::host::{Host, HostId};
 use crate::network::Network;
+use crate::planting;
+use crate::reseating::Wish;
 
 /// Something that happened, as one who sees everything knows it.
 #[derive(Debug)]
@@ -120,8 +122,12 @@ pub enum Fact<'a> {
 pub struct Truth {
     /// The seeds, in a seeded network.
     pub seeds: Option<SeedList>,
-    /// All voters with their keys, in a seeded network.
+    /// The first voters with their keys, in a seeded network.
     pub electorate: Option<Electorate>,
+    /// Who voted in each later epoch, as handovers that were shown prove it.
+    pub later: Vec<Electorate>,
+    /// What persons want of the seeds' seats.
+    pub wishes: Vec<Wish>,
     /// Checks signatures.
     pub scheme: Arc<dyn Scheme>,
     /// Whose key is whose. A host that became another node is here under both.
@@ -134,6 +140,50 @@ pub struct Truth {
     pub fork_told: bool,
     /// Candidates that somebody denies, and who stay out.
     pub unwanted: BTreeSet<HostId>,
+}
+
+impl Truth {
+    /// Who voted in an epoch, if there was one of that number.
+    pub fn electorate_of(&self, epoch: u64) -> Option<&Electorate> {
+        let all = self.electorate.iter().chain(&self.later);
+        all.into_iter()
+            .find(|electorate| electorate.epoch() == epoch)
+    }
+
+    /// Who votes now, as far as anybody was shown.
+    pub fn last_electorate(&self) -> Option<&Electorate> {
+        self.later.last().or(self.electorate.as_ref())
+    }
+
+    /// The seed list of now, as people hand it on. It names who sits where, but for that of the first seeds as long as each of
+    /// them can still be asked: who has never met one that is dead for good cannot judge what it signed.
+    pub fn list(&self) -> Option<SeedList> {
+        let electorate = self.last_electorate()?;
+        let pins = electorate.epoch() > 0 || self.wishes.iter().any(|wish| wish.dies);
+        if !pins {
+            return self.seeds.clone();
+        }
+        let lines = electorate.seats().iter().map(|seat| SeedLine {
+            address: seat.name.clone(),
+            pin: seat.voter,
+        });
+        let list = SeedList::new(lines).ok()?;
+        if electorate.epoch() == 0 {
+            return Some(list);
+        }
+        list.of_epoch(electorate.network(), electorate.epoch()).ok()
+    }
+
+    /// Goes on from the last electorate by a handover that proves the next.
+    pub(crate) fn follow(&mut self, handover: &Handover) {
+        let next = self.last_electorate().map(|last| {
+            let scheme = &*self.scheme;
+            planting::unplanted(|| handover.verify(last, scheme))
+        });
+        if let Some(Ok(next)) = next {
+            self.later.push(next);
+        }
+    }
 }
 
 /// What checkers can look at: everything, and change nothing.
@@ -189,6 +239,23 @@ impl<'a> View<'a> {
             host.address,
             host.id().short()
         )
+    }
+
+    /// In which epoch a vote was given: the one whose electorate it was signed for.
+    pub fn epoch_of(&self, vote: &Vote) -> Option<u64> {
+        let truth = self.truth;
+        let all = truth.later.iter().rev().chain(&truth.electorate);
+        let is_its = |electorate: &&Electorate| {
+            let verified = vote.clone().verify(electorate, &*truth.scheme);
+            verified.is_ok()
+        };
+        all.into_iter().find(is_its).map(Electorate::epoch)
+    }
+
+    /// Whether a host has a seat among those who vote now.
+    pub fn is_voter(&self, id: HostId) -> bool {
+        let electorate = self.truth.last_electorate();
+        electorate.is_some_and(|electorate| electorate.contains(&self.host(id).id()))
     }
 
     /// A node in words: its host, or its key where it has none.

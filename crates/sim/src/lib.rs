@@ -1,5 +1,6 @@
 //! Whole Quorate networks in one process and in virtual time, replayable from one number.
 
+pub mod applicant;
 mod cast;
 pub mod checkers;
 pub mod clock;
@@ -17,6 +18,7 @@ mod people;
 mod planting;
 pub mod process;
 mod queue;
+pub mod reseating;
 pub mod run;
 mod story;
 pub mod swarm;

@@ -54,6 +54,8 @@ pub enum Story {
     /// All nodes come in the first half; then a hundred messages are said; at three quarters the node with the most links
     /// dies for good.
     Growth,
+    /// As mixed; besides, persons at the seeds change who the seeds are.
+    Reseating,
 }
 
 /// How statements are signed.
@@ -141,8 +143,8 @@ impl fmt::Display for Options {
         let faults = self.faults.iter().map(|fault| fault.name()).collect();
         let liars = self.liars.iter().map(|conduct| conduct.name()).collect();
         write!(f, " --faults {} --liars {}", list(faults), list(liars))?;
-        if self.story == Story::Growth {
-            write!(f, " --story growth")?;
+        if self.story != Story::Mixed {
+            write!(f, " --story {}", self.story.name())?;
         }
         if self.signatures == Signatures::Unproven {
             write!(f, " --signatures unproven")?;
@@ -163,6 +165,20 @@ impl NetworkKind {
         match self {
             Self::Seeded => "seeded",
             Self::Open => "open",
+        }
+    }
+}
+
+impl Story {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Mixed, Self::Growth, Self::Reseating];
+
+    /// What it is called on a command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mixed => "mixed",
+            Self::Growth => "growth",
+            Self::Reseating => "reseating",
         }
     }
 }

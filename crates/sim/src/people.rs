@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::dice::{Dice as _, mix};
 use crate::host::HostId;
+use crate::reseating;
 use crate::world::World;
 
 /// One in so many candidates is disliked by somebody, who denies it at first if he is a member and is asked.
@@ -27,6 +28,8 @@ pub(crate) enum Deed {
     Answer(HostId, NodeId, bool),
     /// One who was refused asks again.
     AskAgain(HostId),
+    /// Persons at the seeds want this change, by its place in the list of wishes.
+    Want(usize),
 }
 
 /// What comes of what an application was told, and after how long.
@@ -59,9 +62,10 @@ pub(crate) fn react(
     }
 }
 
-/// Somebody does what he was going to do.
-pub(crate) fn act(world: &mut World, deed: Deed) {
+/// Somebody does what he was going to do. Returns when he does it again, if he does.
+pub(crate) fn act(world: &mut World, deed: Deed, rng: &mut ChaCha8Rng) -> Option<Duration> {
     match deed {
+        Deed::Want(wish) => return reseating::want(world, wish, rng),
         Deed::Answer(host, candidate, true) => world.ask(host, Request::Allow(candidate)),
         Deed::Answer(host, candidate, false) => {
             world.ask(
@@ -71,6 +75,7 @@ pub(crate) fn act(world: &mut World, deed: Deed) {
         }
         Deed::AskAgain(host) => world.ask(host, Request::JoinAgain),
     }
+    None
 }
 
 /// One of these says something.

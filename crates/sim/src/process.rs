@@ -3,8 +3,10 @@
 use std::fmt;
 
 use quorate_consensus::succession::Chain;
-use quorate_consensus::{Assembly, Roster};
+use quorate_consensus::{Assembly, Electorate, Roster};
 use quorate_node::roles::{Bootstrap, Member, Peer, Role, Seed};
+
+use crate::applicant::Applicant;
 
 /// What runs on a host.
 pub enum Process {
@@ -16,6 +18,8 @@ pub enum Process {
     Member(Box<Member>),
     /// A bootstrap.
     Bootstrap(Box<Bootstrap>),
+    /// A node that asks for a seat.
+    Applicant(Box<Applicant>),
     /// Somebody who does not keep to the protocol.
     Liar(Box<dyn Role>),
 }
@@ -28,6 +32,7 @@ impl Process {
             Self::Peer(role) => &mut **role,
             Self::Member(role) => &mut **role,
             Self::Bootstrap(role) => &mut **role,
+            Self::Applicant(role) => &mut **role,
             Self::Liar(role) => &mut **role,
         }
     }
@@ -39,6 +44,7 @@ impl Process {
             Self::Peer(role) => &**role,
             Self::Member(role) => &**role,
             Self::Bootstrap(role) => &**role,
+            Self::Applicant(role) => &**role,
             Self::Liar(role) => &**role,
         }
     }
@@ -48,6 +54,15 @@ impl Process {
         match self {
             Self::Seed(seed) => Some(seed.council().roster()),
             Self::Peer(peer) => Some(peer.roster()),
+            _ => None,
+        }
+    }
+
+    /// Who votes, as far as an honest seed or peer knows.
+    pub fn electorate(&self) -> Option<&Electorate> {
+        match self {
+            Self::Seed(seed) => Some(seed.conclave().electorate()),
+            Self::Peer(peer) => Some(peer.electorate()),
             _ => None,
         }
     }
@@ -73,6 +88,7 @@ impl fmt::Debug for Process {
             Self::Peer(_) => "Peer",
             Self::Member(_) => "Member",
             Self::Bootstrap(_) => "Bootstrap",
+            Self::Applicant(_) => "Applicant",
             Self::Liar(_) => "Liar",
         })
     }

@@ -254,11 +254,18 @@ impl Run<'_> {
         let now = self.world.now();
         match cue {
             Cue::Start(host) => {
+                if self.cast.candidates.remove(&host) {
+                    self.cast.servers.push(host);
+                }
                 if !self.cast.gone.contains(&host) {
                     self.world.start(host);
                 }
             }
-            Cue::Deed(deed) => people::act(&mut self.world, deed),
+            Cue::Deed(deed) => {
+                if let Some(pause) = people::act(&mut self.world, deed, &mut self.rng) {
+                    self.cues.push(now + pause, Cue::Deed(deed));
+                }
+            }
             Cue::Say => self.speak(),
             Cue::Talk => {
                 self.speak();

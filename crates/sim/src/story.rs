@@ -10,6 +10,7 @@ use crate::faults::Remedy;
 use crate::host::HostId;
 use crate::options::{FaultKind, Options, Story};
 use crate::people::Deed;
+use crate::reseating::Change;
 
 /// One in so many nodes dies for good, where processes may die.
 const GONE_ONE_IN: u32 = 12;
@@ -46,6 +47,10 @@ pub(crate) fn plan(options: &Options, cast: &Cast, rng: &mut ChaCha8Rng) -> Vec<
     match options.story {
         Story::Mixed => mixed(options, cast, rng, &mut plan),
         Story::Growth => growth(cast, end, &mut plan),
+        Story::Reseating => {
+            mixed(options, cast, rng, &mut plan);
+            reseating(cast, end, rng, &mut plan);
+        }
     }
     for fault in options.faults.iter().copied() {
         plan.push((rng.span(SECOND, end / 3), Cue::Strike(fault)));
@@ -79,6 +84,21 @@ fn mixed(options: &Options, cast: &Cast, rng: &mut ChaCha8Rng, plan: &mut Vec<(D
         }
     }
     plan.push((SECOND * 2, Cue::Talk));
+}
+
+/// Each wish comes up at some moment, often while others are open. Who is to get a seat asks for it a little earlier or later;
+/// who is to be unseated because he is dead dies before.
+fn reseating(cast: &Cast, end: Duration, rng: &mut ChaCha8Rng, plan: &mut Vec<(Duration, Cue)>) {
+    for (index, wish) in cast.wishes.iter().enumerate() {
+        let at = rng.span(SECOND * 3, end / 4 * 3);
+        plan.push((at, Cue::Deed(Deed::Want(index))));
+        if let Change::Seat(candidate) = wish.change {
+            let comes = rng.span(at.saturating_sub(SECOND * 5), at + SECOND * 5);
+            plan.push((comes, Cue::Start(candidate)));
+        } else if wish.dies {
+            plan.push((rng.span(SECOND, at), Cue::Vanish(wish.change.host())));
+        }
+    }
 }
 
 /// In the first half all nodes come, one after another; then a hundred messages are said; at three quarters the hub dies.

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::dice::{Dice as _, mix as mixed};
 use crate::dishonest::Conduct;
-use crate::options::{FaultKind, NetworkKind, Options};
+use crate::options::{FaultKind, NetworkKind, Options, Story};
 
 /// The most liars in a run.
 const LIARS_MAX: usize = 3;
@@ -26,6 +26,12 @@ const SECONDS: (u64, u64) = (20, 60);
 
 /// A mix and its run both follow from one seed, and do not draw the same numbers.
 const STREAM: u64 = 100;
+
+/// Which story it is follows from the seed by itself, so that the runs that do not change the seeds are what they were.
+const STORY: u64 = 101;
+
+/// In one of so many seeded runs the seeds change.
+const RESEATING_ONE_IN: u64 = 3;
 
 /// What the run of this number is made of, in the swarm of this base: each kind of fault in about every second run, in some
 /// all of them and in some none; up to three liars; from a third of `nodes` to all of them. Without a network, seeded and
@@ -40,10 +46,17 @@ pub fn mix(number: u64, base: u64, network: Option<NetworkKind>, nodes: usize) -
         _ => 3,
     };
     let duration = Duration::from_secs(rng.random_range(SECONDS.0..=SECONDS.1));
+    let story = match network {
+        NetworkKind::Seeded if mixed(seed, STORY).is_multiple_of(RESEATING_ONE_IN) => {
+            Story::Reseating
+        }
+        _ => Story::Mixed,
+    };
     Options {
         nodes,
         seeds,
         duration,
+        story,
         faults: faults(&mut rng),
         liars: liars(network, nodes, seeds, &mut rng),
         ..Options::new(network, seed)
@@ -145,6 +158,9 @@ mod tests {
         let is_seeded = |run: &Options| run.network == NetworkKind::Seeded;
         assert!(has(&|run| is_seeded(run) && run.seeds == 3));
         assert!(has(&|run| is_seeded(run) && run.seeds == 5));
+        let is_reseating = |run: &&Options| run.story == Story::Reseating;
+        assert!((20..=50).contains(&runs.iter().filter(is_reseating).count()));
+        assert!(runs.iter().filter(is_reseating).all(is_seeded));
     }
 
     #[test]

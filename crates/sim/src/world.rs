@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quorate_consensus::succession::Evidence;
-use quorate_consensus::{Now, Proof, Scheme, Signer};
-use quorate_node::Event;
-use quorate_node::protocol::FRAME_LEN_MAX;
+use quorate_consensus::{Electorate, Now, Proof, Scheme, Signer, conclave};
+use quorate_node::protocol::{FRAME_LEN_MAX, Message};
 use quorate_node::roles::{ConnId, Frame, Output, Reply, Request, RequestId, Role};
+use quorate_node::{Event, SeedList};
 use quorate_wire::Format;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -32,6 +32,7 @@ use crate::host::{Host, HostId, Setup};
 use crate::meter::{Meter, Metrics};
 use crate::network::{Network, Weather};
 use crate::planting;
+use crate::process::Process;
 use crate::queue::Queue;
 use crate::trace::{Entry, Trace};
 
@@ -52,6 +53,8 @@ enum Due {
     Written(HostId, u64),
     Reset(u64),
     Abort(u64, usize, String),
+    /// A node that has got a seat goes on as a seed.
+    Seated(HostId),
     Tick,
 }
 
@@ -78,6 +81,8 @@ pub struct World {
     /// What happens to a paused host waits here until it goes on.
     deferred: BTreeMap<HostId, Vec<Due>>,
     by_address: BTreeMap<String, HostId>,
+    /// The seed lists of those who were given one of a later epoch.
+    lists: BTreeMap<HostId, SeedList>,
     format: Format,
     /// Admissions of liars to another network that the same seeds have signed.
     pub foreign: BTreeMap<HostId, Arc<Proof>>,
@@ -109,6 +114,8 @@ impl World {
             truth: Truth {
                 seeds: None,
                 electorate: None,
+                later: Vec::new(),
+                wishes: Vec::new(),
                 scheme,
                 by_id: BTreeMap::new(),
                 equivocators: 0,
@@ -128,6 +135,7 @@ impl World {
             next_request: 0,
             deferred: BTreeMap::new(),
             by_address: BTreeMap::new(),
+            lists: BTreeMap::new(),
             format: Format::default(),
             foreign: BTreeMap::new(),
             attacks_until: Duration::MAX,
@@ -260,6 +268,7 @@ impl World {
             Due::Written(host, life) => self.written(host, life),
             Due::Reset(link) => self.reset(link),
             Due::Abort(link, end, cause) => self.abort(link, end, &cause),
+            Due::Seated(host) => self.start(host),
             Due::Tick => {
                 self.queue.push(self.now + TICK, Due::Tick);
                 self.observe(&Fact::Tick);
@@ -453,6 +462,7 @@ impl World {
         if self.broken.is_some() {
             return;
         }
+        self.learn(fact);
         let mut checkers = std::mem::take(&mut self.checkers);
         let mut meter = std::mem::take(&mut self.meter);
         let view = self.view();
@@ -468,6 +478,30 @@ impl World {
         self.checkers = checkers;
         self.meter = meter;
         self.broken = broken;
+    }
+
+    /// Learns who votes next, from whoever shows it.
+    fn learn(&mut self, fact: &Fact<'_>) {
+        let shown = match fact {
+            Fact::Sent {
+                frame: Frame::Message(Message::Electorate(conclave::Message::Handovers(handovers))),
+                ..
+            } => handovers.clone(),
+            Fact::Told {
+                host,
+                event: Event::ElectorateChanged { .. },
+            } => {
+                let known = self.truth.last_electorate().map_or(0, Electorate::epoch);
+                match &self.hosts[host.0].process {
+                    Some(Process::Seed(seed)) => seed.conclave().handovers_from(known),
+                    _ => return,
+                }
+            }
+            _ => return,
+        };
+        for handover in shown {
+            self.truth.follow(&handover);
+        }
     }
 
     fn fail(&mut self, checker: &'static str, what: String) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use quorate_planted::Fault;
 use quorate_sim::dishonest::Conduct;
 use quorate_sim::fact::Violation;
-use quorate_sim::options::{FaultKind, NetworkKind, Options};
+use quorate_sim::options::{FaultKind, NetworkKind, Options, Story};
 use quorate_sim::run::run;
 
 /// So many seeds are tried.
@@ -18,6 +18,7 @@ const SEEDS_MAX: u64 = 12;
 /// Where a fault shows.
 struct Row {
     network: NetworkKind,
+    story: Story,
     nodes: usize,
     seconds: u64,
     faults: &'static [FaultKind],
@@ -38,6 +39,7 @@ impl Row {
     const fn seeded(nodes: usize, seconds: u64, checker: &'static str) -> Self {
         Self {
             network: NetworkKind::Seeded,
+            story: Story::Mixed,
             nodes,
             seconds,
             faults: &[],
@@ -54,6 +56,14 @@ impl Row {
         }
     }
 
+    /// Seeds that change, and peers.
+    const fn reseating(nodes: usize, seconds: u64, checker: &'static str) -> Self {
+        Self {
+            story: Story::Reseating,
+            ..Self::seeded(nodes, seconds, checker)
+        }
+    }
+
     const fn faults(self, faults: &'static [FaultKind]) -> Self {
         Self { faults, ..self }
     }
@@ -64,6 +74,7 @@ impl Row {
 
     fn options(&self, seed: u64, fault: Option<Fault>) -> Options {
         Options {
+            story: self.story,
             nodes: self.nodes,
             duration: Duration::from_secs(self.seconds),
             faults: self.faults.iter().copied().collect(),
@@ -89,6 +100,8 @@ const fn row(fault: Fault) -> Row {
         Fault::WitnessSignaturesUnchecked => Row::seeded(6, 20, "proof").liars(&[Conduct::Accuser]),
         Fault::NetworkIdUnchecked => Row::seeded(12, 20, "proof").liars(&[Conduct::Impostor; 3]),
         Fault::StoreIgnored => Row::seeded(6, 20, "durability"),
+        Fault::SealIgnored => Row::reseating(8, 40, "handover").faults(&[Partition, Pause]),
+        Fault::HandoverOneShort => Row::reseating(6, 30, "handover"),
         Fault::EvidenceSwallowed => Row::seeded(6, 20, "evidence").liars(&[Conduct::DoubleVoter]),
         Fault::AcceptanceBeforePersist => Row::open(6, 20, "durability"),
         Fault::AllowOfMost => Row::open(6, 20, "succession"),

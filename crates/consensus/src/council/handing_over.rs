@@ -10,14 +10,36 @@ use crate::certificate::{Certificate, CertificateError};
 use crate::electorate::Electorate;
 use crate::endorsement::Endorsement;
 use crate::explanation::Withheld;
+use crate::id::NodeId;
 use crate::proposal::Proposal;
+use crate::roster::{Proof, ProofError};
 use crate::small_map::SmallMap;
 use crate::time::Now;
 
 impl Council {
+    /// Puts back proofs that were persisted before a restart and that the voters of an epoch before the last signed. This voter
+    /// checked them when that was time, and its store is its own: they are endorsed in this epoch, with what the others hold.
+    pub fn restore_earlier(
+        &mut self,
+        proofs: Vec<Arc<Proof>>,
+        voters: &Electorate,
+    ) -> Vec<ProofError> {
+        let mut wrong = Vec::new();
+        for proof in Proof::verify_all(proofs, voters, &*self.scheme) {
+            match proof {
+                Ok(proof) => drop(self.roster.merge(proof)),
+                Err(error) => wrong.push(error),
+            }
+        }
+        wrong
+    }
+
     /// Gives no more votes in this epoch, and sends those given on what is open, so that whatever they decide is known to
     /// all who seal. Proofs and the votes of others are taken in as before.
     pub fn seal(&mut self) {
+        if planted!(SealIgnored) {
+            return;
+        }
         let me = self.signer.id();
         self.sealed = true;
         // On their way to the disk: not given.
@@ -76,6 +98,21 @@ impl Council {
         Endorsement::is_due(&self.roster, epoch).then(|| Endorsement::of(&self.roster, epoch))
     }
 
+    /// Forgets the standings that nobody believes any more, and that no endorsement has renewed: the others have forgotten them
+    /// while this voter was away. Returns whether there were any.
+    pub fn forget_unbelieved(&mut self) -> bool {
+        let epoch = self.electorate.epoch();
+        let unbelieved = Endorsement::unbelieved(&self.roster, epoch).copied();
+        let unbelieved: Vec<NodeId> = unbelieved
+            .filter(|node| self.committing.about(node).next().is_none())
+            .collect();
+        for node in &unbelieved {
+            self.roster.forget(node);
+            self.persist(Durable::Forgotten(*node));
+        }
+        !unbelieved.is_empty()
+    }
+
     /// Takes in what the voters have endorsed. Returns whether it is this roster's: rosters that differ have to be compared
     /// first.
     ///
@@ -88,9 +125,21 @@ impl Council {
         let Some(renewed) = taken else {
             return Ok(false);
         };
-        let endorsed = renewed.proofs.into_iter().map(Durable::Proof);
-        let forgotten = renewed.forgotten.into_iter().map(Durable::Forgotten);
-        let writes: Vec<Durable> = endorsed.chain(forgotten).collect();
+        // The store keeps what was written last of a node: what is on its way there already, and says more, must stay the last.
+        let outdoes = |proof: &Proof| {
+            proof.claims().is_some_and(|(node, key)| {
+                let mut pending = self.committing.about(&node);
+                pending.any(|pending| pending.key() > key)
+            })
+        };
+        let endorsed = renewed.proofs.into_iter().filter(|proof| !outdoes(proof));
+        let is_pending = |node: &NodeId| self.committing.about(node).next().is_some();
+        let forgotten = renewed.forgotten.into_iter();
+        let forgotten = forgotten.filter(|node| !is_pending(node));
+        let writes: Vec<Durable> = endorsed
+            .map(Durable::Proof)
+            .chain(forgotten.map(Durable::Forgotten))
+            .collect();
         for durable in writes {
             // Nothing waits for it: until it is written, the earlier proof is as good.
             self.persist(durable);

@@ -361,3 +361,57 @@ fn what_two_epochs_decide_is_one_standing_and_the_later_decision_counts() {
         (one.digest(), 1)
     );
 }
+
+#[test]
+fn an_endorsement_does_not_follow_a_larger_standing_to_the_disk() {
+    let mut council = voter(&epoch(1));
+    for number in [50, 51] {
+        let proof = Proof::Admission(certificate(&epoch(0), &admission(number), [1, 2, 3]));
+        council.handle_proof(Arc::new(proof)).unwrap();
+    }
+    let _committed = outputs(&mut council);
+    let endorsement = council.unendorsed().unwrap();
+    // Its proof is on its way to the disk when the endorsement comes.
+    let end = Proof::Eviction(certificate(&epoch(1), &eviction(1, 51), [1, 2, 3]));
+    council.handle_proof(Arc::new(end)).unwrap();
+    let endorsement = endorse(&epoch(1), endorsement);
+    assert!(council.endorse(&endorsement).unwrap());
+    let mut last = None;
+    while let Some(output) = council.poll_output() {
+        if let Output::Persist {
+            durable: council::Durable::Proof(proof),
+            ..
+        } = output
+            && let Some((of, key)) = proof.claims()
+            && of == node(51)
+        {
+            last = Some(key.standing);
+        }
+    }
+    assert_eq!(last, Some(Standing::Evicted), "the last that is written");
+}
+
+#[test]
+fn what_was_stored_two_epochs_ago_is_judged_by_the_voters_of_then() {
+    let proof = Proof::Admission(certificate(&epoch(0), &admission(50), [1, 2, 3]));
+    let mut council = voter(&epoch(2));
+    assert_eq!(
+        council.restore_proofs(vec![Arc::new(proof.clone())]).len(),
+        1
+    );
+    assert!(council.roster().is_empty());
+    let wrong = council.restore_earlier(vec![Arc::new(proof)], &epoch(0));
+    assert!(wrong.is_empty());
+    assert_eq!(council.roster().member_count(), 1);
+    let forged = Proof::Admission(certificate(&epoch(0), &admission(51), [1]));
+    let wrong = council.restore_earlier(vec![Arc::new(forged)], &epoch(0));
+    assert_eq!(wrong.len(), 1);
+    // It is endorsed with the rest; if it is not, nobody believes it any more.
+    assert!(council.unendorsed().is_some());
+    assert!(council.forget_unbelieved());
+    assert!(!council.forget_unbelieved());
+    assert!(council.roster().is_empty());
+    assert_eq!(council.roster().member_count(), 0);
+    let forgets = |output: &Output| matches!(output, Output::Persist { durable: council::Durable::Forgotten(of), .. } if *of == node(50));
+    assert!(outputs(&mut council).iter().any(forgets));
+}

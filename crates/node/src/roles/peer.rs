@@ -8,7 +8,7 @@ mod links;
 mod messages;
 mod standings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,6 +53,10 @@ pub struct Peer {
     electorate: Electorate,
     /// What the seeds have endorsed that is not this peer's roster (yet), and when to look again.
     endorsement: Option<(Instant, Arc<Certificate>)>,
+    /// When it looks again for standings that it holds by the word of earlier seeds alone.
+    renew_at: Instant,
+    /// Which of them it has asked a seed for.
+    renewing: BTreeSet<NodeId>,
     roster: Roster,
     connections: Connections,
     seats: Seats,
@@ -135,6 +139,8 @@ impl Peer {
             overlay: Neighborhood::new(me, options.overlay, rng.next_u64())?,
             electorate,
             endorsement: None,
+            renew_at: now.instant,
+            renewing: BTreeSet::new(),
             links: BTreeMap::new(),
             dialing: BTreeMap::new(),
             back_offs: BTreeMap::new(),
@@ -179,6 +185,11 @@ impl Peer {
     /// Every standing this peer knows, with its proof.
     pub const fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// Whose votes this peer believes, as far as it has followed.
+    pub const fn electorate(&self) -> &Electorate {
+        &self.electorate
     }
 
     /// How full the bounded memory of gossip is.
@@ -438,6 +449,7 @@ impl Role for Peer {
         self.judge_strangers(now);
         self.compare_rosters(now);
         self.endorse_again(now);
+        self.renew_if_due(now);
         self.life_timeout(now);
         self.settle(now);
     }

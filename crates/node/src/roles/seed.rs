@@ -73,6 +73,8 @@ pub struct Seed {
     /// What the seeds have endorsed of what was decided before this epoch, and when to ask them (again).
     endorsement: Option<Arc<Certificate>>,
     endorse_at: Instant,
+    /// How often an endorsement of this epoch was found to be of other standings than this seed's.
+    endorse_misses: u32,
     connections: Connections,
     seats: Seats,
     probes: Probes,
@@ -219,7 +221,21 @@ impl Seed {
         if !abstain.is_zero() {
             out.event(Event::Abstaining(abstain));
         }
-        for error in council.restore_proofs(restored.proofs) {
+        // By who voted when each was signed. Of the last epoch's and of this, the council knows.
+        let mut by_epoch: BTreeMap<u64, Vec<Arc<Proof>>> = BTreeMap::new();
+        for proof in restored.proofs {
+            let epoch = proof.certificate().epoch;
+            by_epoch.entry(epoch).or_default().push(proof);
+        }
+        let mut wrong = Vec::new();
+        for (epoch, proofs) in by_epoch {
+            let is_past = epoch.saturating_add(1) < council.electorate().epoch();
+            wrong.extend(match conclave.earlier_electorate(epoch) {
+                Some(voters) if is_past => council.restore_earlier(proofs, voters),
+                _ => council.restore_proofs(proofs),
+            });
+        }
+        for error in wrong {
             if error.is_forgery() {
                 return Err(error.into());
             }
@@ -271,6 +287,7 @@ impl Seed {
             conclave,
             endorsement: None,
             endorse_at: now.instant,
+            endorse_misses: 0,
             writes: BTreeMap::new(),
             next_write: 0,
             news: Vec::new(),
@@ -309,6 +326,11 @@ impl Seed {
     /// The seed's voter.
     pub const fn council(&self) -> &Council {
         &self.council
+    }
+
+    /// Its part in changing who votes.
+    pub const fn conclave(&self) -> &Conclave {
+        &self.conclave
     }
 
     /// What must follow every input: outputs of the engines turned into effects, until nothing is left to do.

@@ -1,6 +1,6 @@
 //! **Agreement**: when faults have stopped, all honest nodes hold the same.
 //!
-//! Seeded: the rosters of all honest seeds that run, and of all honest peers that are members by their own rosters, are
+//! Seeded: the rosters of all honest seeds that have a seat and run, and of all honest peers that are members by their own rosters, are
 //! equal, by their digests. Open: all honest members that run have the same head, in each network that somebody founded
 //! on purpose after another.
 //!
@@ -37,7 +37,7 @@ impl Checker for Agreement {
 
 fn rosters(view: View<'_>) -> Result<(), String> {
     let is_in = |host: HostId, roster: &Roster| match view.host(host).setup.kind {
-        Kind::Seed => true,
+        Kind::Seed => view.is_voter(host),
         _ => roster.member(&view.host(host).id()).is_some(),
     };
     let mut first: Option<(HostId, &Roster)> = None;

@@ -2,7 +2,8 @@
 //!
 //! Of honest seeds (`seeds`):
 //!
-//! - a vote is sent only when it is on the voter's disk, and nobody votes both ways on one proposal, ever;
+//! - a vote is sent only when it is on the voter's disk, and nobody votes both ways on one proposal within an
+//!   epoch, ever;
 //! - a standing is shown (as news, in an exchange of rosters, as the reason of a refusal) and told to the application only
 //!   when a proof of it, or of a larger one, is on this seed's disk, wherever it came from;
 //! - what is written of a node never replaces a larger standing by a lesser one;

@@ -26,8 +26,9 @@ use crate::process::Process;
 /// How far apart the two may come.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// Where a vote was counted: by whom, on what, whose.
-type Place = (HostId, ProposalId, NodeId);
+/// Where a vote was counted: by whom, on what, whose, and in which epoch. What is open when one ends is put to the vote anew in
+/// the next.
+type Place = (HostId, ProposalId, NodeId, u64);
 
 /// Watches that double votes are told of.
 #[derive(Debug, Default)]
@@ -49,7 +50,9 @@ impl Checker for EvidenceChecker {
                 host,
                 event: Event::Equivocation(evidence),
             } => {
-                let told = (*host, evidence.first.proposal, evidence.first.voter);
+                let vote = &evidence.first;
+                let epoch = view.epoch_of(vote).unwrap_or_default();
+                let told = (*host, vote.proposal, vote.voter, epoch);
                 self.told.insert(told);
                 self.due.take_if(|due| *due == told);
                 Ok(())
@@ -79,7 +82,7 @@ impl EvidenceChecker {
     fn overdue(&mut self, view: View<'_>) -> Result<(), String> {
         match self.due.take() {
             None => Ok(()),
-            Some((host, proposal, voter)) => Err(format!(
+            Some((host, proposal, voter, _)) => Err(format!(
                 "{} was shown two contradicting votes of {} on {proposal}, and says nothing",
                 view.name(host),
                 view.name_of(&voter)
@@ -101,7 +104,8 @@ impl EvidenceChecker {
         if !is_counted {
             return;
         }
-        let place = (host, vote.proposal, vote.voter);
+        let epoch = council.electorate().epoch();
+        let place = (host, vote.proposal, vote.voter, epoch);
         if self.told.contains(&place) {
             return;
         }

@@ -201,8 +201,8 @@ impl FalseEviction {
     }
 
     fn certificate(&mut self, certificate: &Certificate, view: View<'_>) -> Result<(), String> {
-        let (Proposal::Evict(report), Some(electorate)) =
-            (&*certificate.proposal, &view.truth.electorate)
+        let electorate = view.truth.electorate_of(certificate.epoch);
+        let (Proposal::Evict(report), Some(electorate)) = (&*certificate.proposal, electorate)
         else {
             return Ok(());
         };

@@ -1,7 +1,9 @@
 //! **Progress**: when faults have stopped, everybody is where he belongs.
 //!
 //! Seeded, if enough seeds are left to decide: every honest peer that runs is a member by its own word, and in the rosters of
-//! all honest seeds that run, in that life. Open: every honest node that runs is a member by its own chain and by those of
+//! all honest seeds that run, in that life; what all persons at seeds want of the seats has come to be, and everybody who runs
+//! knows who votes now and holds their word for every standing. Seeds that have no seat any more are asked for nothing but to
+//! know that. Open: every honest node that runs is a member by its own chain and by those of
 //! all honest members that run, and no candidate waits, but for those whom somebody denies for good. Everywhere: who is gone
 //! for good, has left, or has become another node by losing its disk, is no member any more in the eyes of anybody honest.
 //!
@@ -14,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_consensus::{Assembly, NodeId};
+use quorate_consensus::{Assembly, Electorate, NodeId};
 use quorate_node::Event;
 use quorate_node::Party;
 
@@ -115,14 +117,19 @@ impl ProgressChecker {
     }
 
     fn seeded(&self, view: View<'_>) -> Result<(), String> {
-        let Some(electorate) = &view.truth.electorate else {
+        let Some(electorate) = view.truth.last_electorate() else {
             return Ok(());
         };
-        let of_kind = |kind: Kind| view.all().filter(move |(_, host)| host.setup.kind == kind);
+        let of_kind = |kind: Kind| {
+            let of_kind = view.all().filter(move |(_, host)| host.setup.kind == kind);
+            of_kind.filter(move |(id, _)| kind != Kind::Seed || view.is_voter(*id))
+        };
         let is_left = |(id, _): &(HostId, &Host)| !view.truth.gone.contains(id);
         if of_kind(Kind::Seed).filter(is_left).count() < electorate.quorum() {
             return Ok(());
         }
+        reseated(view)?;
+        self.has_followed(electorate, view)?;
         let honest =
             |kind: Kind| of_kind(kind).filter(|(_, host)| host.is_honest() && host.is_running());
         for (id, host) in honest(Kind::Peer) {
@@ -156,7 +163,11 @@ impl ProgressChecker {
             let Some(roster) = host.process.as_ref().and_then(Process::roster) else {
                 continue;
             };
-            if host.setup.kind == Kind::Peer && self.lives.of(id).is_none() {
+            let is_asked = match host.setup.kind {
+                Kind::Seed => view.is_voter(id),
+                _ => self.lives.of(id).is_some(),
+            };
+            if !is_asked {
                 continue;
             }
             for (node, other, why) in &departed {
@@ -168,6 +179,52 @@ impl ProgressChecker {
                         pending(node, view)
                     ));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever runs and is a seed or a member knows who votes now, and their word for everything.
+    fn has_followed(&self, electorate: &Electorate, view: View<'_>) -> Result<(), String> {
+        let epoch = electorate.epoch();
+        for (id, host) in view.all().filter(|(_, host)| host.is_running()) {
+            let is_in = match host.setup.kind {
+                Kind::Seed => view.is_voter(id),
+                _ => self.lives.of(id).is_some(),
+            };
+            let Some(process) = host.process.as_ref() else {
+                continue;
+            };
+            let (Some(held), Some(roster)) = (process.electorate(), process.roster()) else {
+                continue;
+            };
+            if held.epoch() != epoch {
+                return Err(format!(
+                    "{} is in epoch {}, and others are in {epoch}",
+                    view.name(id),
+                    held.epoch()
+                ));
+            }
+            if let Process::Seed(seed) = process
+                && seed.council().is_sealed()
+                && is_in
+            {
+                return Err(format!(
+                    "{} has sealed epoch {epoch}, and no other begins",
+                    view.name(id)
+                ));
+            }
+            let mut old = roster
+                .iter()
+                .filter(|(_, entry)| entry.proof.certificate().epoch != epoch);
+            if let Some((node, entry)) = old.next().filter(|_| is_in) {
+                return Err(format!(
+                    "{} holds {} as {:?} by the word of the seeds of epoch {}, in epoch {epoch}",
+                    view.name(id),
+                    view.name_of(node),
+                    entry.key,
+                    entry.proof.certificate().epoch
+                ));
             }
         }
         Ok(())
@@ -273,6 +330,37 @@ impl ProgressChecker {
         }
         Ok(())
     }
+}
+
+/// What all want of the seats has come to be.
+fn reseated(view: View<'_>) -> Result<(), String> {
+    let wanted = view.truth.wishes.iter().filter(|wish| wish.but.is_none());
+    let mut open = wanted.filter(|wish| !wish.change.has_come_to_be(view.truth, view.hosts));
+    let Some(wish) = open.next() else {
+        return Ok(());
+    };
+    let mut words = Vec::new();
+    for (id, host) in view.all() {
+        if let Some(Process::Seed(seed)) = &host.process {
+            let conclave = seed.conclave();
+            for (record, waiting) in conclave.nominations() {
+                let waiting: Vec<String> = waiting.iter().map(|id| view.name_of(id)).collect();
+                words.push(format!(
+                    "{} in epoch {} waits with {} (attempt {}) for {}",
+                    view.name(id),
+                    conclave.electorate().epoch(),
+                    view.name_of(&record.node),
+                    record.attempt,
+                    waiting.join(", ")
+                ));
+            }
+        }
+    }
+    Err(format!(
+        "all want {}, and it has not come to be; {}",
+        wish.change,
+        words.join("; ")
+    ))
 }
 
 /// What the honest seeds have open about a node, and whom they wait for.

@@ -1,7 +1,7 @@
-//! **Proof**: nobody has a standing in an honest roster without a certificate of a quorum of the true electorate.
+//! **Proof**: nobody has a standing in an honest roster without a certificate of a quorum of a true electorate.
 //!
 //! Each distinct proof in honest seeds' and peers' rosters is verified once, with the electorate of which all keys are
-//! known. Beside what the product's own check says:
+//! known: those who voted in the epoch that its certificate names. Beside what the product's own check says:
 //!
 //! - the entry is where its proof says that it belongs, with the order's key that it claims;
 //! - the signers are counted again: of a quorum of the true electorate, for the true network;
@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use quorate_consensus::council::{self, Durable};
-use quorate_consensus::{Choice, Electorate, Entry, NodeId, Proof, Proposal, ProposalId, Vote};
+use quorate_consensus::{Choice, Entry, NodeId, Proof, Proposal, ProposalId, Vote};
 use quorate_node::protocol::Message;
 use quorate_node::roles::{Frame, Request};
 use quorate_node::store::{SeedStored, Stored};
@@ -133,13 +133,10 @@ impl ProofChecker {
             let Some(roster) = roster else {
                 continue;
             };
-            let Some(electorate) = &view.truth.electorate else {
-                return Err("nobody said who the voters are".to_owned());
-            };
             for (node, entry) in roster.iter() {
                 let mark = mark(node, entry);
                 if !self.good.contains(&mark) {
-                    self.check(node, entry, electorate, view).map_err(|what| {
+                    self.check(node, entry, view).map_err(|what| {
                         let who = view.name(host);
                         format!("{who} holds {} as {:?}: {what}", node.short(), entry.key)
                     })?;
@@ -154,16 +151,14 @@ impl ProofChecker {
         Ok(())
     }
 
-    fn check(
-        &self,
-        node: &NodeId,
-        entry: &Entry,
-        electorate: &Electorate,
-        view: View<'_>,
-    ) -> Result<(), String> {
+    fn check(&self, node: &NodeId, entry: &Entry, view: View<'_>) -> Result<(), String> {
         if entry.proof.claims() != Some((*node, entry.key)) {
             return Err(format!("its proof claims {:?}", entry.proof.claims()));
         }
+        let epoch = entry.proof.certificate().epoch;
+        let Some(electorate) = view.truth.electorate_of(epoch) else {
+            return Err(format!("nobody knows the voters of epoch {epoch}"));
+        };
         let verified = entry.proof.clone().verify(electorate, &*view.truth.scheme);
         verified.map_err(|error| format!("its proof proves nothing: {error}"))?;
         let certificate = entry.proof.certificate();

@@ -46,7 +46,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER", value_parser = values::seconds)]
     seconds: Option<Duration>,
     /// What is done to the nodes: mixed, they come, leave and die at any time; or growth, all come in the first half, then a
-    /// hundred messages are said, and at three quarters the node with the most links dies.
+    /// hundred messages are said, and at three quarters the node with the most links dies; or reseating, as mixed, and seeds of a
+    /// seeded network get seats, lose them and give them up.
     #[arg(long, value_name = "STORY", default_value = "mixed", value_parser = values::story)]
     story: Story,
     /// Which faults happen: all, none, or some of crash, power-loss, pause, partition, one-way, reset, stall, slow-reader,
@@ -185,6 +186,11 @@ impl Args {
             return Err(format!(
                 "expected --seeds with a seeded network only, got --seeds {seeds} with an open one"
             ));
+        }
+        if (network, self.story) == (NetworkKind::Open, Story::Reseating) {
+            return Err(
+                "expected --story reseating with a seeded network only, got an open one".to_owned(),
+            );
         }
         let seed = self.number();
         let seeds = self.seeds.unwrap_or(SEEDS);

@@ -152,11 +152,8 @@ fn list<T: FromStr>(text: &str, names: &[&str]) -> Result<Vec<T>, String> {
 }
 
 pub(super) fn story(text: &str) -> Result<Story, String> {
-    match text {
-        "mixed" => Ok(Story::Mixed),
-        "growth" => Ok(Story::Growth),
-        _ => Err("expected mixed or growth".to_owned()),
-    }
+    let found = Story::ALL.into_iter().find(|story| story.name() == text);
+    found.ok_or_else(|| format!("expected one of {}", Story::ALL.map(Story::name).join(", ")))
 }
 
 pub(super) fn signatures(text: &str) -> Result<Signatures, String> {

@@ -20,10 +20,14 @@ pub(super) fn strike(stage: &mut Stage<'_>) -> Option<(Duration, Remedy)> {
     let back = stage.rng.span(seconds(1), seconds(10));
     match stage.options.network {
         NetworkKind::Seeded => {
-            let lost =
-                |id: &&HostId| !stage.world.host(**id).is_honest() || stage.cast.lost.contains(id);
-            let spoiled = stage.cast.servers.iter().filter(lost).count();
-            let count = stage.cast.servers.len();
+            let cast = &*stage.cast;
+            let lost = |id: &&HostId| {
+                let is_lost = cast.lost.contains(id) || cast.gone.contains(id);
+                is_lost || !stage.world.host(**id).is_honest()
+            };
+            let spoiled = cast.servers.iter().filter(lost).count();
+            // However few have seats at some time.
+            let count = cast.seats_min;
             let victim = *stage.rng.pick(&stage.cast.servers)?;
             // Fewer than would leave the rest without a quorum, and one at a time.
             if spoiled + 1 > count - (count / 2 + 1) || !stage.world.host(victim).is_running() {

@@ -58,6 +58,8 @@ impl Stage {
             truth: Truth {
                 seeds: None,
                 electorate: None,
+                later: Vec::new(),
+                wishes: Vec::new(),
                 scheme: Arc::new(Unproven),
                 by_id,
                 equivocators: 0,

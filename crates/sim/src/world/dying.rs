@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-use super::World;
+use super::{Due, World};
 use crate::clock::Clock;
 use crate::fact::Fact;
 use crate::host::HostId;
 use crate::network::{EndState, Item};
+use crate::process::Process;
 
 /// How many operations of one write may be done before its process dies.
 const OPERATIONS_MAX: u32 = 24;
@@ -48,7 +49,9 @@ impl World {
     /// A process has ended by itself.
     pub(super) fn exit(&mut self, id: HostId) {
         self.write_all(id);
-        self.hosts[id.0].process = None;
+        if let Some(Process::Applicant(_)) = self.hosts[id.0].process.take() {
+            self.queue.push(self.now, Due::Seated(id));
+        }
         for number in std::mem::take(&mut self.hosts[id.0].links) {
             let Some((link, end)) = self.own_end(id, number) else {
                 continue;

@@ -6,5 +6,6 @@
 mod dealing;
 mod false_alarms;
 mod open;
+mod reseating;
 mod seeded;
 mod small;

@@ -3,17 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_consensus::{Certificate, Electorate, Endorsement, Handover, NodeId, Now, conclave};
-use rand::Rng as _;
+use quorate_consensus::{
+    Certificate, Electorate, Endorsement, Entry, Handover, NodeId, Now, Standing, conclave,
+};
+use rand::{Rng as _, RngExt as _};
 
 use super::Peer;
 use crate::event::Event;
-use crate::protocol::{Goodbye, Message, Purpose};
+use crate::protocol::{Goodbye, Message, Purpose, RosterMessage};
 use crate::roles::ConnId;
 use crate::roles::seats::Seats;
 
 /// How long after an endorsement of other standings than this peer's it is looked at again: rosters are compared meanwhile.
 const ENDORSE_AGAIN: Duration = Duration::from_secs(2);
+
+/// How long after an epoch began, and after each look, a peer looks for standings that it holds by the word of earlier seeds
+/// alone, and asks a seed for proofs by those of now. By then most have come by the endorsement.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+
+/// How many of them it asks for at a time.
+const RENEW_MAX: usize = 256;
 
 impl Peer {
     /// Tells a seed how far this peer has followed.
@@ -44,6 +53,8 @@ impl Peer {
     fn begin_epoch(&mut self, electorate: Electorate, now: Now) {
         self.electorate = electorate;
         self.endorsement = None;
+        self.renew_at = now.instant + RENEW_EVERY;
+        self.renewing.clear();
         let names: Vec<String> = self
             .electorate
             .seats()
@@ -97,6 +108,65 @@ impl Peer {
             }
             Err(_) => self.endorsement = None,
         }
+    }
+
+    /// Only an electorate that followed another has endorsed anything.
+    pub(super) const fn has_epochs(&self) -> bool {
+        self.electorate.epoch() > 0
+    }
+
+    /// Asks for what an endorsement did not renew. Who comes to it late may hold more than was endorsed: what the seeds have
+    /// decided since takes the place of a standing that counts towards the root, and then the root is not to be had any more.
+    /// And a seed that was started anew shows no endorsement.
+    pub(super) fn renew_if_due(&mut self, now: Now) {
+        if !self.has_epochs() || now.instant < self.renew_at {
+            return;
+        }
+        self.renew_at = now.instant + RENEW_EVERY;
+        let epoch = self.electorate.epoch();
+        let is_old = |entry: &Entry| entry.proof.certificate().epoch < epoch;
+        let old = self.roster.iter().filter(|(_, entry)| is_old(entry));
+        let old: Vec<NodeId> = old
+            .filter(|(_, entry)| entry.key.is_kept(epoch))
+            .map(|(node, _)| *node)
+            .take(RENEW_MAX)
+            .collect();
+        if old.is_empty() {
+            // As the seeds did when they endorsed all that is left.
+            self.roster.forget_departed(epoch);
+            return;
+        }
+        let asked = std::mem::take(&mut self.renewing);
+        let unbelieved = Endorsement::unbelieved(&self.roster, epoch);
+        let unknown = unbelieved.filter(|node| asked.contains(*node)).copied();
+        let unknown: Vec<NodeId> = unknown.collect();
+        for node in unknown {
+            self.forget_unbelieved(node, now);
+        }
+        let sessions = self.seed_sessions();
+        if let Some(session) = sessions.get(self.rng.random_range(0..sessions.len().max(1))) {
+            self.renewing = old.iter().copied().collect();
+            let want = RosterMessage::Want(old);
+            self.out.send(*session, Message::Roster(want));
+        }
+    }
+
+    /// Nobody believes this standing any more, and a seed that was asked has none to show in its place: it ended while this
+    /// peer was away, and its end is forgotten.
+    fn forget_unbelieved(&mut self, node: NodeId, now: Now) {
+        let Some(entry) = self.roster.forget(&node) else {
+            return;
+        };
+        self.wishes_changed = true;
+        if node == self.me {
+            let life = entry.key.incarnation;
+            if entry.key.standing == Standing::Admitted {
+                self.begin_anew(life, now);
+            }
+            return;
+        }
+        let goodbye = Goodbye::NoPassport("nobody believes its signers any more".to_owned());
+        self.forget_member(node, goodbye, now);
     }
 
     /// Looks again at an endorsement of other standings than this peer's, if it is time.

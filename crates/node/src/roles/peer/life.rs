@@ -241,6 +241,19 @@ impl Peer {
         }
     }
 
+    /// The membership of this life has ended without this peer's knowing: it asks for another.
+    pub(super) fn begin_anew(&mut self, incarnation: u64, now: Now) {
+        let is_over = matches!(self.life.phase, Phase::Ended | Phase::Leaving { .. });
+        if is_over || incarnation != self.life.incarnation {
+            return;
+        }
+        self.drop_all_links(now);
+        self.out.event(Event::Evicted { incarnation });
+        self.life
+            .begin_after(incarnation, &mut self.rng, now.instant);
+        self.gossip.set_incarnation(self.life.incarnation);
+    }
+
     fn joined(&mut self, proof: Arc<Proof>, now: Now) {
         let is_news = self.life.passport().is_none();
         self.life.phase = Phase::Member(proof.clone());
@@ -382,6 +395,7 @@ impl Peer {
             self.list_due(),
             Some(self.comparisons.poll_timeout()),
             self.endorsement.as_ref().map(|(at, _)| *at),
+            self.has_epochs().then_some(self.renew_at),
             self.neighbors_changed.then_some(self.neighbors_at),
             self.connections.poll_timeout(),
             self.seats

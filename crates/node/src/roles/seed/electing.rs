@@ -20,6 +20,10 @@ use crate::store::SeedStored;
 /// every seat before its own, so that one asks.
 const ENDORSE_AFTER: Duration = Duration::from_secs(1);
 
+/// How often an endorsement may be of other standings than this seed's, with rosters compared in between, before it forgets
+/// those that nobody believes: the other seeds have forgotten them while it was away.
+const MISSES_MAX: u32 = 2;
+
 impl Seed {
     pub(super) fn carry_out_conclave(&mut self, output: conclave::Output, now: Now) {
         match output {
@@ -77,11 +81,16 @@ impl Seed {
             let seed = self.rng.next_u64();
             self.seats = Seats::new(Purpose::Link, count, own, redial, seed);
             self.endorsement = None;
+            self.endorse_misses = 0;
             self.endorse_at = now.instant + self.endorse_pause();
         }
         self.out.event(Event::ElectorateChanged { epoch, seats });
         if own.is_none() {
-            self.out.event(Event::Unseated { epoch });
+            // Told once: who lost its seat goes on following those who vote now.
+            if self.council.electorate().epoch().saturating_add(1) == epoch {
+                self.council.seal();
+                self.out.event(Event::Unseated { epoch });
+            }
             return;
         }
         self.connections.set_seeds(self.seat_names());
@@ -164,6 +173,12 @@ impl Seed {
         if let Some(certificate) = self.endorsement.clone() {
             // It came before what it endorses was all here.
             self.handle_endorsed(certificate, now);
+            if self.council.unendorsed().is_some() {
+                self.endorse_misses = self.endorse_misses.saturating_add(1);
+            }
+            if self.endorse_misses >= MISSES_MAX && self.council.forget_unbelieved() {
+                self.compare_rosters();
+            }
         }
         let Some(endorsement) = self.council.unendorsed() else {
             return;
@@ -188,6 +203,14 @@ impl Seed {
         ))
     }
 
+    /// Whether a certificate that holds endorses what this seed holds.
+    fn judges_endorsement_of(&self, certificate: &Certificate) -> bool {
+        let electorate = self.council.electorate();
+        let endorsed = Endorsement::of_certificate(certificate);
+        certificate.verify(electorate, &*self.scheme).is_ok()
+            && endorsed.is_some_and(|endorsed| self.judges_endorsement(&endorsed).is_ok())
+    }
+
     pub(super) fn tell_endorsement(&mut self, decision: Decision, now: Now) {
         match decision {
             Decision::Carried(certificate) => self.handle_endorsed(Arc::new(*certificate), now),
@@ -203,6 +226,10 @@ impl Seed {
             return;
         }
         let Some(due) = self.council.unendorsed() else {
+            // Asked for by one who came late to the first: it is what those who come now may hold.
+            if self.judges_endorsement_of(&certificate) {
+                self.endorsement = Some(certificate);
+            }
             return;
         };
         match self.council.endorse(&certificate) {

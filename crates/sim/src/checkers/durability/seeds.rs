@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quorate_consensus::council::{self, Durable};
-use quorate_consensus::{Choice, NodeId, Proof, ProposalId, Standing, StandingKey, Vote};
+use quorate_consensus::{
+    Choice, Electorate, NodeId, Proof, ProposalId, Signature, Standing, StandingKey, Vote,
+};
 use quorate_node::Event;
 use quorate_node::protocol::{Goodbye, Message, Refusal, RosterMessage};
 use quorate_node::roles::Frame;
@@ -21,8 +23,10 @@ const JUMP_MS: u64 = 1_000;
 /// What one seed's disk holds.
 #[derive(Debug, Default)]
 struct Disk {
-    votes: BTreeSet<ProposalId>,
+    votes: BTreeSet<(ProposalId, Signature)>,
     standings: BTreeMap<NodeId, StandingKey>,
+    /// In which epoch the proof of each was signed.
+    signed: BTreeMap<NodeId, u64>,
 }
 
 /// What one seed once said on a proposal.
@@ -35,10 +39,23 @@ struct Said {
     disks_lost: u32,
 }
 
+/// For so many epochs after that in which it was decided an end is kept.
+const ENDS_KEPT: u64 = 2;
+
+/// Whether nothing is left in this epoch that could bring back whom this end ended.
+fn may_be_forgotten(key: &StandingKey, epoch: u64) -> bool {
+    key.standing != Standing::Admitted && key.decided + ENDS_KEPT < epoch
+}
+
+fn epoch_of(view: View<'_>) -> u64 {
+    view.truth.last_electorate().map_or(0, Electorate::epoch)
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Seeds {
     disks: BTreeMap<HostId, Disk>,
-    said: BTreeMap<(HostId, ProposalId), Said>,
+    /// By epoch, too: what is open when one ends is put to the vote anew in the next.
+    said: BTreeMap<(HostId, Option<u64>, ProposalId), Said>,
     disks_lost: BTreeMap<HostId, u32>,
     /// What instants are counted from.
     epoch: Option<Instant>,
@@ -66,7 +83,9 @@ impl Seeds {
                 stored: Stored::Seed(SeedStored::Council(Durable::Vote { vote, .. })),
                 ..
             } => {
-                self.disk(host).votes.insert(vote.proposal);
+                self.disk(host)
+                    .votes
+                    .insert((vote.proposal, vote.signature));
                 Ok(())
             }
             Fact::Sent {
@@ -82,7 +101,7 @@ impl Seeds {
     pub(super) fn settled(&self, view: View<'_>) -> Result<(), String> {
         let mut largest: BTreeMap<NodeId, (StandingKey, HostId)> = BTreeMap::new();
         for (seed, disk) in &self.disks {
-            if !view.host(*seed).is_running() {
+            if !view.host(*seed).is_running() || !view.is_voter(*seed) {
                 continue;
             }
             for (node, key) in &disk.standings {
@@ -90,17 +109,22 @@ impl Seeds {
                 *known = (*known).max((*key, *seed));
             }
         }
+        let epoch = epoch_of(view);
         for (id, host) in view.all() {
             let roster = host.process.as_ref().and_then(Process::roster);
             let Some(roster) = roster.filter(|roster| {
                 host.is_running()
-                    && (host.setup.kind == Kind::Seed || roster.member(&host.id()).is_some())
+                    && match host.setup.kind {
+                        Kind::Seed => view.is_voter(id),
+                        _ => roster.member(&host.id()).is_some(),
+                    }
             }) else {
                 continue;
             };
             for (node, (key, seed)) in &largest {
                 let held = roster.get(node).map(|entry| entry.key);
-                if held < Some(*key) {
+                let is_forgotten = held.is_none() && may_be_forgotten(key, epoch);
+                if held < Some(*key) && !is_forgotten {
                     return Err(format!(
                         "{} holds {} as {held:?}, and {} has committed {key:?}",
                         view.name(id),
@@ -133,6 +157,10 @@ impl Seeds {
             }
         }
         // Also what its last process did not live to hear of.
+        disk.signed = roster
+            .iter()
+            .map(|(node, entry)| (*node, entry.proof.certificate().epoch))
+            .collect();
         disk.standings = roster
             .iter()
             .map(|(node, entry)| (*node, entry.key))
@@ -143,20 +171,42 @@ impl Seeds {
     fn durable(&mut self, host: HostId, stored: &Stored, view: View<'_>) -> Result<(), String> {
         match stored {
             Stored::Seed(SeedStored::Council(Durable::Vote { vote, .. })) => {
-                self.disk(host).votes.insert(vote.proposal);
+                self.disk(host)
+                    .votes
+                    .insert((vote.proposal, vote.signature));
                 self.said(host, vote, view)
             }
             Stored::Seed(SeedStored::Council(Durable::Proof(proof))) => {
                 let Some((node, key)) = proof.claims() else {
                     return Err(format!("{} stores what proves nothing", view.name(host)));
                 };
-                let before = self.disk(host).standings.insert(node, key);
+                let disk = self.disk(host);
+                disk.signed.insert(node, proof.certificate().epoch);
+                let before = disk.standings.insert(node, key);
                 match before.filter(|before| *before > key) {
                     None => Ok(()),
                     Some(before) => Err(format!(
                         "{} replaces {} as {before:?} by {key:?} on its disk",
                         view.name(host),
                         view.name_of(&node)
+                    )),
+                }
+            }
+            Stored::Seed(SeedStored::Council(Durable::Forgotten(node))) => {
+                let epoch = epoch_of(view);
+                let disk = self.disk(host);
+                let known = disk.standings.remove(node);
+                let signed = disk.signed.remove(node).unwrap_or_default();
+                // What neither the seeds of now nor those before them signed nobody believes.
+                let is_believed =
+                    |key: &StandingKey| signed + 1 >= epoch && !may_be_forgotten(key, epoch);
+                match known.filter(is_believed) {
+                    None => Ok(()),
+                    Some(known) => Err(format!(
+                        "{} forgets {} as {known:?} in epoch {}",
+                        view.name(host),
+                        view.name_of(node),
+                        epoch_of(view)
                     )),
                 }
             }
@@ -177,7 +227,8 @@ impl Seeds {
                 let me = view.host(host).id();
                 let mut own = message.votes().iter().filter(|vote| vote.voter == me);
                 own.try_for_each(|vote| {
-                    if !self.disk(host).votes.contains(&vote.proposal) {
+                    let given = (vote.proposal, vote.signature);
+                    if !self.disk(host).votes.contains(&given) {
                         return Err(format!(
                             "{} sends its vote on {} before it is on its disk",
                             view.name(host),
@@ -250,7 +301,10 @@ impl Seeds {
                 .saturating_sub(u64::try_from(since).unwrap_or(u64::MAX)),
             disks_lost: self.disks_lost.get(&host).copied().unwrap_or(0),
         };
-        let first = *self.said.entry((host, vote.proposal)).or_insert(said);
+        let first = *self
+            .said
+            .entry((host, view.epoch_of(vote), vote.proposal))
+            .or_insert(said);
         let has_forgotten =
             first.disks_lost != said.disks_lost && first.ahead_ms.abs_diff(said.ahead_ms) > JUMP_MS;
         if first.choice == said.choice || has_forgotten {

@@ -53,7 +53,11 @@ prop_compose! {
             duration: Duration::from_secs(seconds),
             faults,
             liars,
-            story: if is_growth { Story::Growth } else { Story::Mixed },
+            story: match (is_growth, is_open, seed % 3) {
+                (true, ..) => Story::Growth,
+                (false, false, 0) => Story::Reseating,
+                _ => Story::Mixed,
+            },
             signatures: if is_unproven { Signatures::Unproven } else { Signatures::Ed25519 },
             ..Options::new(network, seed)
         }
@@ -200,7 +204,11 @@ fn what_cannot_be_used_is_told_with_what_is_expected() {
             "--network open --liars equivocator --nodes 1",
             "expected at most 0 liars among 1 nodes",
         ),
-        ("--story sad", "expected mixed or growth"),
+        ("--story sad", "expected one of mixed, growth, reseating"),
+        (
+            "--network open --story reseating",
+            "expected --story reseating with a seeded network only",
+        ),
         ("--signatures rsa", "expected ed25519 or unproven"),
         ("--plant no-such-thing", "expected "),
         ("--json --trace", "expected --trace=FILE with --json"),
