@@ -4,8 +4,8 @@
 use quorate_node::NodeId;
 use quorate_node::roles::Member;
 
+use crate::driver::{Driver, founder, one_of_three};
 use crate::fuzz::open_chain;
-use crate::roles::{Driver, founder, one_of_three};
 
 const WHO: u64 = 6;
 

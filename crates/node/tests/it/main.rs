@@ -9,6 +9,8 @@ mod assembly;
 #[cfg(test)]
 mod catching_up;
 #[cfg(test)]
+mod driver;
+#[cfg(test)]
 mod electorate;
 #[cfg(test)]
 mod forgeries;
