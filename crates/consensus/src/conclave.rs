@@ -11,7 +11,8 @@
 //! ```
 //!
 //! The rules are those of an open network whose members are the voters: a node gets a seat by the word of every voter; a
-//! voter loses its seat by the word of all others, if they are a majority, or by its own. One seat changes per epoch. A
+//! voter loses its seat by the word of all others, if they are a majority, or by its own. One change is made per epoch; several
+//! voters may be unseated by one, and have no say about each other then: of two that are dead, neither could be alone. A
 //! person decides, at every seat: nothing here throws a voter out because it is silent.
 //!
 //! A decided change does not take effect until a quorum of the old voters have sealed and hold the same roster: what was

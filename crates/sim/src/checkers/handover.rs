@@ -3,8 +3,9 @@
 //! - Each handover that somebody honest shows or goes by is proven by a quorum of the voters of the epoch that it ends, as this
 //!   checker has followed them from the first, and there is one for each epoch: whoever honest runs has for the voters of its
 //!   epoch those who are so.
-//! - From one epoch to the next one seat changes, and every honest voter's person whose word is needed had asked for that: all
-//!   for a seat that is given, all others for one that is taken, the one who sits there for one that is given up.
+//! - From one epoch to the next one change is made, and every honest voter's person whose word is needed had asked for that: all
+//!   for a seat that is given; all others, who are a majority, for one that is taken, or for several that are taken together; the
+//!   one who sits there for one that is given up.
 //! - An honest seed that has sealed sends no vote of the epoch that ends but those that were on its disk before.
 //!
 //! Left out: the words of liars, which nobody asked for; a seal that was lost with its disk; what a process wrote while it died,
@@ -160,23 +161,18 @@ impl HandoverChecker {
             let came: Vec<NodeId> = next.voters().filter(|id| !before.contains(id)).collect();
             let went: Vec<NodeId> = before.voters().filter(|id| !next.contains(id)).collect();
             let lacking = match (&came[..], &went[..]) {
-                ([one], []) => self.lacking(before, Asked::Seat(*one), None, view),
-                ([], [one]) => {
-                    let host = view.host_of(one);
-                    let resigned = host.is_none_or(|host| {
-                        let has_asked = self.asked.contains(&(host, Asked::Resign));
-                        has_asked || !view.host(host).is_honest()
-                    });
-                    if resigned {
-                        Vec::new()
-                    } else {
-                        self.lacking(before, Asked::Unseat(*one), Some(*one), view)
-                    }
-                }
+                ([one], []) => self.lacking(before, Asked::Seat(*one), &[], view),
+                ([], [one]) if self.has_resigned(one, view) => Vec::new(),
+                // Those who are unseated together have no say about each other; the others have to be a majority.
+                ([], went) if !went.is_empty() && next.seats().len() >= before.quorum() => went
+                    .iter()
+                    .flat_map(|one| self.lacking(before, Asked::Unseat(*one), went, view))
+                    .collect(),
                 _ => {
                     return Err(format!(
-                        "epoch {epoch} changes {} seats, not one",
-                        came.len() + went.len()
+                        "with epoch {epoch} {} seats are given and {} taken",
+                        came.len(),
+                        went.len()
                     ));
                 }
             };
@@ -192,15 +188,23 @@ impl HandoverChecker {
         Ok(())
     }
 
-    /// The honest voters whose persons have not asked for this.
+    /// Whether a seed gave its seat up, or is one of whom nothing can be said.
+    fn has_resigned(&self, seed: &NodeId, view: View<'_>) -> bool {
+        view.host_of(seed).is_none_or(|host| {
+            let has_asked = self.asked.contains(&(host, Asked::Resign));
+            has_asked || !view.host(host).is_honest()
+        })
+    }
+
+    /// The honest voters, but for some, whose persons have not asked for this.
     fn lacking(
         &self,
         of: &Electorate,
         asked: Asked,
-        but: Option<NodeId>,
+        but: &[NodeId],
         view: View<'_>,
     ) -> Vec<String> {
-        let needed = of.voters().filter(|voter| Some(*voter) != but);
+        let needed = of.voters().filter(|voter| !but.contains(voter));
         let hosts = needed.filter_map(|voter| view.host_of(&voter));
         let lacks =
             |host: &HostId| view.host(*host).is_honest() && !self.asked.contains(&(*host, asked));
