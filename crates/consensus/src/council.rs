@@ -9,8 +9,10 @@
 //! ```
 //!
 //! A voter sends its vote to whoever brought the proposal. Who brought it passes on the votes that decide, so that all
-//! others count them too, and later those that came late: three messages for each other voter. Who hears nothing for a while
-//! asks all others, and is answered with their votes: nobody depends on who brought it.
+//! others count them too, and for a standing later those that came late. Who hears nothing for a while asks all others, and is
+//! answered with their votes: of what they were asked, they learn the end without whoever brought it. Of a standing all learn,
+//! whoever they are linked with. A motion is over where it is decided: only who brought it asks those again who have not
+//! voted, and who cannot be reached from there, or was not before it fell silent, needs the certificate from the callers.
 //!
 //! Contract: after any `handle_…`, `propose` or `bind`, drain [`Council::poll_output`] to the end, then read
 //! [`Council::poll_timeout`] anew. Time must not go backwards on the monotonic clock; the wall clock may jump.
@@ -308,6 +310,10 @@ impl Council {
             };
             match opened {
                 Err(ProposeError::Settled(proof)) => {
+                    if let Some(vote) = said {
+                        // So that it need not ask for it again.
+                        self.send(from, Message::Vote(vote));
+                    }
                     self.send(from, Message::Proof(proof.clone()));
                     return Err(ProposeError::Settled(proof));
                 }
@@ -316,6 +322,12 @@ impl Council {
         }
         if let Some(matter) = self.matters.get_mut(&id) {
             matter.ask(from, &self.others);
+            if matter.announced {
+                // Whoever decided it may have told no other.
+                let votes = Arc::new(matter.tally.shared());
+                self.send(from, Message::Votes(votes));
+                return Ok(());
+            }
         }
         if let Some(vote) = said {
             self.send(from, Message::Vote(vote));
@@ -513,6 +525,12 @@ impl Council {
                 #[cfg(feature = "planted")]
                 if planted!(ElectorateByWhoIsUp) {
                     self.decide_without_the_silent(&id);
+                }
+                if let Some(matter) = self.matters.get_mut(&id)
+                    && !matter.late.is_empty()
+                {
+                    // Somebody's vote may never come.
+                    matter.tell_late(&self.others, &mut self.outputs);
                 }
                 self.send_to_all(&id, now.instant);
             }

@@ -67,11 +67,11 @@ impl Council {
             choice,
             ..
         } = *vote.vote();
-        let is_motion = matches!(**matter.proposal(), Proposal::Motion(_));
+        let is_motion = matter.is_motion();
         if matter.is_told && !is_motion && matter.asked_by.len() < self.others.len() {
             matter.late.push(vote.shared().clone());
             if matter.tally.is_complete(&self.electorate) {
-                matter.tell(&self.others, &mut self.outputs);
+                matter.tell_late(&self.others, &mut self.outputs);
             }
         }
         self.outputs.push_back(Output::Counted {

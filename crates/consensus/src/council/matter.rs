@@ -127,29 +127,31 @@ impl Matter {
         }
     }
 
-    /// Sends the votes that came, once they decide, to those who sent theirs to this voter only: first all, then, when the
-    /// last has come, the late ones.
+    /// Sends the votes that decide to all others.
     pub(super) fn tell(&mut self, others: &[NodeId], outputs: &mut VecDeque<Output>) {
-        let votes = if self.is_told {
-            std::mem::take(&mut self.late)
-        } else {
-            self.tally.shared()
-        };
         self.is_told = true;
-        let votes = Arc::new(votes);
-        let untold = others.iter().filter(|other| !self.asked_by.contains(other));
-        outputs.extend(untold.map(|to| Output::Send {
-            to: *to,
-            message: Message::Votes(votes.clone()),
-        }));
+        let votes = Message::Votes(Arc::new(self.tally.shared()));
+        send_all(others.iter(), &votes, outputs);
     }
 
-    /// Whether its end was told and no vote can be added any more. Late votes on a motion add nothing, but whoever brought
-    /// it hears them, so that nobody is asked again.
+    /// Sends the votes that came later, and widen a standing's certificate, to those who sent theirs to this voter only.
+    pub(super) fn tell_late(&mut self, others: &[NodeId], outputs: &mut VecDeque<Output>) {
+        let votes = Message::Votes(Arc::new(std::mem::take(&mut self.late)));
+        let others = others.iter();
+        let untold = others.filter(|other| !self.asked_by.contains(other));
+        send_all(untold, &votes, outputs);
+    }
+
+    pub(super) fn is_motion(&self) -> bool {
+        matches!(*self.named, Proposal::Motion(_))
+    }
+
+    /// Whether its end was told and no vote can be added any more. Late votes on a motion add nothing: only who brought it
+    /// waits for them, and asks for them again.
     #[inline]
     pub(super) fn is_done(&self, electorate: &Electorate) -> bool {
         let is_own_said = !matches!(self.own, Own::Judging | Own::Persisting);
-        let is_over = is_own_said && !self.is_brought && matches!(*self.named, Proposal::Motion(_));
+        let is_over = is_own_said && !self.is_brought && self.is_motion();
         self.announced && (is_over || self.tally.is_complete(electorate))
     }
 
@@ -158,4 +160,15 @@ impl Matter {
         self.resend_at = now + self.pause.mul_f64(rng.random_range(0.75..1.25));
         self.pause = (self.pause * 2).min(config.resend_max);
     }
+}
+
+fn send_all<'a>(
+    to: impl Iterator<Item = &'a NodeId>,
+    message: &Message,
+    outputs: &mut VecDeque<Output>,
+) {
+    outputs.extend(to.map(|to| Output::Send {
+        to: *to,
+        message: message.clone(),
+    }));
 }

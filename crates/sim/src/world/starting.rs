@@ -68,10 +68,14 @@ impl World {
         self.tell(format!("{} has no seat any more", self.view().name(id)));
     }
 
-    /// The seed list that a node is started with: whoever keeps nothing, or has lost what it kept, is given that of now.
+    /// The seed list that a node is started with: whoever keeps nothing, has lost what it kept, or asks for a seat for the first
+    /// time, is given that of now.
     fn list(&mut self, id: HostId) -> Result<SeedList, String> {
         let host = &self.hosts[id.0];
-        if host.has_lost_disk || host.setup.kind == Kind::Peer {
+        let first = self.truth.seeds.as_ref();
+        let is_first = first.is_some_and(|seeds| seeds.position(&host.address).is_some());
+        let is_new = !is_first && !self.lists.contains_key(&id);
+        if host.has_lost_disk || host.setup.kind == Kind::Peer || is_new {
             let list = self.truth.list().ok_or("no seed list")?;
             self.lists.insert(id, list);
         }

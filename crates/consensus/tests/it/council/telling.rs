@@ -25,24 +25,23 @@ fn counted(net: &Net, at: usize) -> usize {
 }
 
 #[test]
-fn a_question_takes_three_messages_for_each_other_voter() {
-    for (proposal, again) in [(motion(1, 1), 0), (admission(50), 4)] {
+fn a_question_takes_three_or_four_messages_for_each_other_voter() {
+    for (proposal, members) in [(motion(1, 1), 0), (admission(50), 1)] {
         let mut net = Net::new(5);
         let id = net.propose(0, &proposal).unwrap();
         let delivered = run(&mut net);
         for at in net.all() {
             assert!(matches!(net.decisions(at, id)[..], [Decision::Carried(_)]));
         }
-        // A motion's late votes add nothing: nobody asks for them again.
         assert_eq!(net.poll_timeout(), None);
         let is_to_or_from_0 = |envelope: &Envelope| envelope.from == 0 || envelope.to == 0;
         assert!(delivered.iter().all(is_to_or_from_0));
-        // A standing's certificate is widened by the late votes, when the last has come.
-        assert_eq!(delivered.len(), 3 * 4 + again, "{delivered:?}");
+        // The last late vote comes, and a standing's certificate is widened.
+        assert_eq!(delivered.len(), (3 + members) * 4, "{delivered:?}");
         for at in net.all() {
             let entries = net.council(at).roster().iter();
             let votes = entries.map(|(_, entry)| entry.proof.certificate().votes.len());
-            assert!(votes.eq((again > 0).then_some(5)), "station {at}");
+            assert!(votes.eq((members > 0).then_some(5)), "station {at}");
         }
     }
 }
@@ -106,6 +105,61 @@ fn they_decide_without_who_brought_it() {
             );
         }
     }
+}
+
+#[test]
+fn who_has_no_link_with_who_brought_it_hears_of_a_standing_from_others() {
+    let proposal = admission(50);
+    let mut net = Net::new(5);
+    let id = net.propose(0, &proposal).unwrap();
+    for _ in 0..4 {
+        while let Some(envelope) = net.wire.pop_front() {
+            if ![(0, 4), (4, 0)].contains(&(envelope.from, envelope.to)) {
+                net.deliver(envelope);
+            }
+        }
+        net.now = net.now.after(Duration::from_millis(400));
+        net.tick();
+        net.all().for_each(|at| net.pump(at));
+    }
+    assert!(matches!(net.decisions(4, id)[..], [Decision::Carried(_)]));
+}
+
+#[test]
+fn a_standing_that_one_other_was_told_of_is_known_to_all() {
+    let proposal = admission(50);
+    let mut net = Net::new(5);
+    net.stations[3].verdict = Verdict::No("");
+    net.stations[4].verdict = Verdict::No("");
+    let id = net.propose(0, &proposal).unwrap();
+    while let Some(envelope) = net.wire.pop_front() {
+        if !matches!(envelope.message, Message::Votes(_)) || envelope.to == 1 {
+            net.deliver(envelope);
+        }
+    }
+    net.cut(0);
+    net.run_for(Duration::from_secs(6));
+    for at in 1..5 {
+        assert!(
+            matches!(net.decisions(at, id)[..], [Decision::Carried(_)]),
+            "station {at}: {:?}",
+            net.decisions(at, id)
+        );
+    }
+}
+
+#[test]
+fn who_missed_the_votes_on_a_standing_asks_for_them_once() {
+    let mut net = Net::new(5);
+    net.propose(0, &admission(50)).unwrap();
+    while let Some(envelope) = net.wire.pop_front() {
+        if !matches!(envelope.message, Message::Votes(_)) || envelope.to != 1 {
+            net.deliver(envelope);
+        }
+    }
+    net.run_for(Duration::from_millis(400));
+    assert_eq!(net.council(1).roster().member_count(), 1);
+    assert_eq!(net.poll_timeout(), None, "nobody waits for anything");
 }
 
 #[test]

@@ -48,6 +48,8 @@ impl Seed {
                 let probe = self
                     .probes
                     .queue(record.node, endpoints, record.hash(), until);
+                // One that waits for a vote that was since opened anew would answer for it too soon.
+                self.judging.retain(|_, of| *of != id);
                 self.judging.insert(probe, id);
             }
             Verdict::Deny(why) => self.council.handle_judgement(id, Choice::No, &why, now),
