@@ -5,6 +5,9 @@
 //! not share must never come to be, and one that all share must, as soon as nothing stands in its way. None is drawn that a
 //! liar, or one who is dead for good, could stand in the way of for ever; and never so many that too few seeds are left to
 //! decide anything.
+//!
+//! Left out: so many to be unseated at one time that the others are no majority. Each voter holds those whom its person wants
+//! unseated for dead, and then none of them goes: the persons would have to take some of it back.
 
 use std::fmt;
 use std::time::Duration;
@@ -107,11 +110,11 @@ pub(crate) fn wishes(
         for _ in 0..rng.random_range(1..=CHANGES_MAX) {
             let can_go = staying.len() > LEFT_MIN;
             match rng.random_range(0..4) {
-                1 if can_go => {
+                1 if can_go && may_resign(seeds.len(), &wishes) => {
                     let resigns = take(&mut staying, rng);
                     wishes.push(all(Change::Resign(resigns), false));
                 }
-                2 | 3 if can_go => {
+                2 | 3 if can_go && may_unseat(seeds.len(), &wishes) => {
                     let dies = kills && rng.one_in(2) && wishes.iter().all(|wish| !wish.dies);
                     let goes = take(&mut staying, rng);
                     wishes.push(all(Change::Unseat(goes), dies));
@@ -130,7 +133,9 @@ pub(crate) fn wishes(
     {
         let others: Vec<HostId> = staying.iter().copied().filter(|one| *one != but).collect();
         let change = match rng.pick(&others) {
-            Some(other) if rng.one_in(2) => Change::Unseat(*other),
+            Some(other) if rng.one_in(2) && may_unseat(seeds.len(), &wishes) => {
+                Change::Unseat(*other)
+            }
             _ => Change::Seat(candidate(rng)),
         };
         wishes.push(Wish {
@@ -140,6 +145,31 @@ pub(crate) fn wishes(
         });
     }
     wishes
+}
+
+/// Whether the others are a majority with one more to be unseated, when all who resign have gone.
+fn may_unseat(seeds: usize, wishes: &[Wish]) -> bool {
+    let (resigned, unseated) = going(wishes);
+    is_majority(seeds - resigned, unseated + 1)
+}
+
+fn may_resign(seeds: usize, wishes: &[Wish]) -> bool {
+    let (resigned, unseated) = going(wishes);
+    is_majority(seeds - resigned - 1, unseated)
+}
+
+/// Whether so many seeds are a majority without these.
+const fn is_majority(seeds: usize, without: usize) -> bool {
+    seeds > without && seeds - without > seeds / 2
+}
+
+/// How many are to resign, and to be unseated.
+fn going(wishes: &[Wish]) -> (usize, usize) {
+    let count = |is_one: fn(Change) -> bool| wishes.iter().filter(|w| is_one(w.change)).count();
+    (
+        count(|change| matches!(change, Change::Resign(_))),
+        count(|change| matches!(change, Change::Unseat(_))),
+    )
 }
 
 /// How many seats there are at least, whatever of this comes to be first.
