@@ -196,6 +196,24 @@ fn votes_passed_on_are_looked_at_like_any() {
 }
 
 #[test]
+fn who_lost_its_store_takes_its_own_word_from_nobody() {
+    let mut net = Net::new(3);
+    net.stations[0].verdict = Verdict::Later;
+    let proposal = admission(50);
+    let id = net.propose(0, &proposal).unwrap();
+    let electorate = net.electorate.clone();
+    let said = |choice| Arc::new(vote(&electorate, &proposal, 1, choice));
+    for choice in [Choice::Yes, Choice::No] {
+        assert_eq!(net.council_mut(0).handle_votes(&[said(choice)]), Ok(()));
+        assert_eq!(net.council_mut(0).handle_vote(said(choice)), Ok(()));
+    }
+    net.pump(0);
+    assert_eq!(counted(&net, 0), 0);
+    net.judge(0, id, Choice::Yes);
+    assert_eq!(counted(&net, 0), 1);
+}
+
+#[test]
 fn votes_passed_on_may_come_before_their_proposal() {
     let mut net = Net::new(3);
     let proposal = motion(1, 1);
