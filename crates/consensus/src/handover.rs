@@ -180,7 +180,16 @@ impl Seating {
         });
         let epoch = electorate.epoch().saturating_add(1);
         let next = Electorate::new(electorate.network(), epoch, self.rule, seats)?;
-        Ok(next.following(electorate.clone()))
+        // A seat that stays has the voter that it had: who never met it, and never can if it is dead, learns of it here, and can
+        // judge what it signed.
+        let mut before = electorate.clone();
+        for (seat, place) in electorate.seats().iter().enumerate() {
+            if let (None, Some(voter)) = (place.voter, self.seats.get(&place.name)) {
+                // Known in another seat: then this word is not of that electorate's seat.
+                let _bound = before.bind(seat, *voter);
+            }
+        }
+        Ok(next.following(before))
     }
 }
 

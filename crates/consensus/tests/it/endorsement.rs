@@ -5,8 +5,8 @@ use std::sync::Arc;
 use quorate_consensus::council::{Decision, Output};
 use quorate_consensus::{
     Certificate, CertificateError, Choice, Council, Departure, Electorate, Endorsed, Endorsement,
-    Merged, Passport, Proof, ProofError, Proposal, ProposeError, QuorumRule, Record, Roster,
-    Standing, Unproven, council,
+    Handover, Merged, Passport, Proof, ProofError, Proposal, ProposeError, QuorumRule, Record,
+    Roster, Seal, Seat, Seating, Standing, Unproven, council,
 };
 
 use crate::sample::{
@@ -414,4 +414,27 @@ fn what_was_stored_two_epochs_ago_is_judged_by_the_voters_of_then() {
     assert_eq!(council.roster().member_count(), 0);
     let forgets = |output: &Output| matches!(output, Output::Persist { durable: council::Durable::Forgotten(of), .. } if *of == node(50));
     assert!(outputs(&mut council).iter().any(forgets));
+}
+
+#[test]
+fn who_never_met_a_voter_learns_who_it_was_from_the_handover_and_judges_what_it_signed() {
+    let old = epoch(0);
+    let proof = Proof::Admission(certificate(&old, &admission(50), [1, 2, 4]));
+    // A reader that has met all but the fourth, who is dead; the second gave its seat up.
+    let unmet = old.seats().iter().map(|seat| Seat {
+        name: seat.name.clone(),
+        voter: seat.voter.filter(|voter| *voter != node(4)),
+    });
+    let reader = Electorate::new(NETWORK, 0, old.rule(), unmet).unwrap();
+    assert_eq!((reader.unmet(), reader.id()), (1, old.id()));
+    assert!(Arc::new(proof.clone()).verify(&reader, &Unproven).is_err());
+    let mut next = Seating::of_electorate(&old).unwrap();
+    next.seats.retain(|_, voter| *voter != node(2));
+    let seals: Vec<Seal> = [1, 2, 3]
+        .map(|number| Seal::sign(&signer(number), &old, next.clone()))
+        .into();
+    let handover = Handover::assemble(&old, &seals).unwrap();
+    let next = handover.verify(&reader, &Unproven).unwrap();
+    assert_eq!(next.predecessor().unwrap().unmet(), 0);
+    assert!(Arc::new(proof).verify(&next, &Unproven).is_ok());
 }

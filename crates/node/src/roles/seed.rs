@@ -407,9 +407,10 @@ impl Role for Seed {
 }
 
 impl Seed {
-    /// Only an electorate that followed another has anything to endorse.
-    fn has_epochs(&self) -> bool {
-        self.council.electorate().epoch() > 0
+    /// Only an electorate that followed another has anything to endorse, and who has sealed endorses nothing: it would wake for
+    /// it again and again until the next epoch.
+    fn endorses(&self) -> bool {
+        self.council.electorate().epoch() > 0 && !self.council.is_sealed()
     }
 
     /// Tells the conclave what this seed holds, as long as it waits for that. Returns whether it had something to say.
@@ -426,7 +427,7 @@ impl Seed {
             (!self.news.is_empty()).then_some(self.news_at),
             Some(self.compare_at),
             self.conclave.poll_timeout(),
-            self.has_epochs().then_some(self.endorse_at),
+            self.endorses().then_some(self.endorse_at),
             self.orphans.next(),
             self.held.values().min().copied(),
             self.desk.poll_timeout(),

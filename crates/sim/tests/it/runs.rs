@@ -128,3 +128,16 @@ fn runs_with_changes_of_seeds_that_once_broke_a_promise_hold() {
         assert_holds(&outcome(&options));
     }
 }
+
+#[test]
+fn a_seed_that_waits_for_the_next_epoch_waits_without_work() {
+    use FaultKind::{Partition, Pause, PowerLoss};
+    for seed in 1..=3 {
+        let mut options = with_all_faults(NetworkKind::Seeded, seed);
+        options.nodes = 4;
+        options.duration = Duration::from_secs(40);
+        options.faults = [Pause, Partition, PowerLoss].into();
+        options.story = Story::Reseating;
+        assert_holds(&outcome(&options));
+    }
+}
