@@ -162,7 +162,10 @@ fn eviction_without_probe() {
         let mut seed = seed([50, 51, 52].map(admission).to_vec(), Options::default());
         let link = seed.arrive(2, Purpose::Link, RoleKind::Seed);
         let proposal = Arc::new(Proposal::Evict(report()));
-        seed.say(link, Message::Council(council::Message::Proposal(proposal)));
+        seed.say(
+            link,
+            Message::Council(council::Message::Proposal(proposal.into())),
+        );
         // No probe was answered, nor has failed.
         seed.votes == [Choice::Yes]
     });
