@@ -360,15 +360,13 @@ impl Net {
 
     /// The votes of its own that a station has sent, repetitions included.
     pub(crate) fn votes_sent(&self, at: usize) -> Vec<&Vote> {
-        let log = self.stations[at].log.iter();
-        log.filter_map(|output| match output {
-            Output::Send {
-                message: Message::Vote(vote),
-                ..
-            } => Some(&**vote),
-            _ => None,
-        })
-        .collect()
+        let Station { log, id, .. } = &self.stations[at];
+        let sent = log.iter().flat_map(|output| match output {
+            Output::Send { message, .. } => message.votes(),
+            _ => &[],
+        });
+        let own = sent.filter(|vote| vote.voter == *id);
+        own.map(|vote| &**vote).collect()
     }
 }
 
