@@ -142,7 +142,7 @@ impl Contestant for Councils {
                 }
                 Message::Vote(vote) => council.handle_vote(vote).unwrap(),
                 Message::Votes(votes) => council.handle_votes(&votes).unwrap(),
-                Message::Proof(proof) => council.handle_proof(proof).unwrap(),
+                Message::Proof(proof) => council.handle_settled(from, proof).unwrap(),
             }
             self.drain(to);
         }

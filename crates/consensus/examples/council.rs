@@ -91,7 +91,7 @@ fn run(voters: &mut [Voter], now: Now) -> Result<(), Box<dyn Error>> {
             }
             Message::Vote(vote) => council.handle_vote(vote)?,
             Message::Votes(votes) => council.handle_votes(&votes)?,
-            Message::Proof(proof) => council.handle_proof(proof)?,
+            Message::Proof(proof) => council.handle_settled(from, proof)?,
         }
         drain(voter, &mut wire, now);
     }

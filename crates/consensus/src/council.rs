@@ -3,7 +3,7 @@
 //! ```text
 //!   propose, handle_proposal ─┐                        ┌─> Judge    (answer: handle_judgement)
 //!   handle_vote, handle_votes ┤                        ├─> Persist  (answer: handle_persisted, …_failed)
-//!   handle_proof ─────────────┼──> open matters ──────┼─> Send     proposals and votes to the other voters
+//!   handle_proof, …_settled ──┼──> open matters ──────┼─> Send     proposals and votes to the other voters
 //!   handle_timeout ───────────┤    (a tally each)      ├─> Decided  carried, defeated, expired, superseded
 //!   handle_voter_up ──────────┘    roster              └─> Committed, Widened, Counted, Equivocated
 //! ```
@@ -415,6 +415,23 @@ impl Council {
             self.persist_proof(proof);
         }
         Ok(())
+    }
+
+    /// [`Message::Proof`]: another voter says that what it was asked is settled there. If more is settled here, it is told so,
+    /// as the votes that settled it went to those who took part.
+    ///
+    /// # Errors
+    /// As [`handle_proof`](Self::handle_proof).
+    pub fn handle_settled(&mut self, from: NodeId, proof: Arc<Proof>) -> Result<(), ProofError> {
+        if let Some((node, key)) = proof.claims()
+            && let Some(entry) = self.roster.get(&node)
+            && entry.key > key
+        {
+            let more = entry.proof.clone();
+            self.send(from, Message::Proof(more));
+            return Ok(());
+        }
+        self.handle_proof(proof)
     }
 
     /// As [`handle_proof`](Self::handle_proof), for many that came together; returns what was wrong with those that do not

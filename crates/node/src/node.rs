@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use quorate_consensus::NodeId;
+use quorate_consensus::{Digest, NodeId};
 use quorate_gossip::Published;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -106,6 +106,16 @@ impl Node {
         match self.ask(Request::Members).await {
             Some(Reply::Members(members)) => members,
             _ => Vec::new(),
+        }
+    }
+
+    /// A digest of every standing this node holds, ended ones too: equal at two nodes when their rosters are, whichever
+    /// signatures prove them. Of a member of an open network it is its chain's head. `None` before there is one, at a
+    /// bootstrap, and when the node has stopped.
+    pub async fn roster_digest(&self) -> Option<Digest> {
+        match self.ask(Request::RosterDigest).await {
+            Some(Reply::RosterDigest(digest)) => digest,
+            _ => None,
         }
     }
 

@@ -27,7 +27,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use quorate_consensus::conclave::SeatError;
 use quorate_consensus::succession::SayError;
-use quorate_consensus::{NetworkId, NodeId, Now};
+use quorate_consensus::{Digest, NetworkId, NodeId, Now};
 use quorate_gossip::{BroadcastError, Published};
 
 pub use bootstrap::Bootstrap;
@@ -183,6 +183,8 @@ pub enum Request {
     Broadcast(Bytes),
     /// Who is in.
     Members,
+    /// What names all that this node holds of who is in and out.
+    RosterDigest,
     /// Whom this node is linked to.
     Neighbors,
     /// Leave the network and stop.
@@ -255,6 +257,8 @@ pub enum Reply {
     Broadcast(Result<Published, RequestError>),
     /// To `Members`.
     Members(Vec<MemberInfo>),
+    /// To `RosterDigest`; `None` from who has no roster.
+    RosterDigest(Option<Digest>),
     /// To `Neighbors`.
     Neighbors(Vec<NodeId>),
     /// To `Pending`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::matter::{Matter, Own};
+use super::matter::{Matter, Own, send_all};
 use super::remembered::Casting;
 use super::{Council, Decision, Durable, Message, Output, claimed_key};
 use crate::certificate::Certificate;
@@ -182,6 +182,14 @@ impl Council {
                     return;
                 };
                 let (key, proof) = (entry.key, entry.proof.clone());
+                if previous
+                    .as_ref()
+                    .is_some_and(|entry| is_again(&entry.key, &key))
+                {
+                    // Who took part in the first decision only does not hear of the second.
+                    let message = Message::Proof(proof.clone());
+                    send_all(self.others.iter(), &message, &mut self.outputs);
+                }
                 self.outputs.push_back(Output::Committed {
                     node,
                     proof: proof.clone(),
@@ -283,4 +291,10 @@ impl Council {
         self.outputs
             .push_back(Output::Decided { proposal, decision });
     }
+}
+
+/// Whether two questions of one kind were decided about one life: two attempts at an admission, two reports of a death.
+fn is_again(first: &StandingKey, second: &StandingKey) -> bool {
+    let about = |key: &StandingKey| (key.incarnation, key.standing);
+    about(first) == about(second) && !first.is_same(second)
 }

@@ -162,7 +162,7 @@ impl Matter {
     }
 }
 
-fn send_all<'a>(
+pub(super) fn send_all<'a>(
     to: impl Iterator<Item = &'a NodeId>,
     message: &Message,
     outputs: &mut VecDeque<Output>,

@@ -271,7 +271,7 @@ impl Net {
             Message::Votes(votes) => {
                 let _refused = council.handle_votes(&votes);
             }
-            Message::Proof(proof) => council.handle_proof(proof).unwrap(),
+            Message::Proof(proof) => council.handle_settled(from, proof).unwrap(),
         }
         self.pump(to);
     }

@@ -264,6 +264,7 @@ impl Role for Bootstrap {
                 return;
             }
             Request::Members => Reply::Members(Vec::new()),
+            Request::RosterDigest => Reply::RosterDigest(None),
             Request::Neighbors => Reply::Neighbors(Vec::new()),
             Request::Pending => Reply::Pending(Vec::new()),
             Request::Explain(_) => Reply::Explained(None),

@@ -471,6 +471,11 @@ impl Role for Member {
                 let records = assembly.flat_map(|assembly| assembly.membership().members());
                 Some(Reply::Members(records.map(MemberInfo::of).collect()))
             }
+            Request::RosterDigest => {
+                let assembly = self.assembly.as_ref();
+                let head = assembly.map(|assembly| assembly.membership().place().head);
+                Some(Reply::RosterDigest(head))
+            }
             Request::Neighbors => Some(Reply::Neighbors(self.overlay.neighbors().collect())),
             Request::Pending => Some(Reply::Pending(self.pending())),
             Request::Explain(node) => {

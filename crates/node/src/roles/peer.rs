@@ -410,6 +410,11 @@ impl Role for Peer {
                 let members = self.roster.members().map(MemberInfo::of).collect();
                 self.out.push(Output::Reply(id, Reply::Members(members)));
             }
+            Request::RosterDigest => {
+                let digest = Some(self.roster.digest());
+                self.out
+                    .push(Output::Reply(id, Reply::RosterDigest(digest)));
+            }
             Request::Neighbors => {
                 let neighbors = self.overlay.neighbors().collect();
                 self.out

@@ -9,7 +9,7 @@ use quorate_consensus::{
     Unproven,
 };
 
-use crate::net::{Net, Verdict};
+use crate::net::{Disk, Net, Verdict};
 use crate::sample::{
     NETWORK, START_MS, admission, certificate, motion, node, record, seat, signer, start, vote,
 };
@@ -297,6 +297,48 @@ fn an_older_attempt_is_superseded_by_a_later_one() {
     // The answer comes too late to be a vote.
     net.judge(0, older.id(), Choice::Yes);
     assert!(net.votes_sent(0).is_empty());
+}
+
+/// Station 0 alone knows that the first of two attempts was carried.
+fn one_knows_of_the_first(net: &mut Net) -> Proposal {
+    let older = certificate(&net.electorate, &admission(50), [1, 2]);
+    let older = Arc::new(Proof::Admission(older));
+    net.council_mut(0).handle_proof(older).unwrap();
+    net.pump(0);
+    assert_eq!(net.committed(0).len(), 1);
+    Proposal::Admit(record(&signer(50), 1, 2, START_MS))
+}
+
+#[test]
+fn who_knows_of_a_lesser_standing_is_told_of_the_larger() {
+    let mut net = Net::new(3);
+    let newer = one_knows_of_the_first(&mut net);
+    net.cut(0);
+    net.propose(1, &newer).unwrap();
+    net.run();
+    net.stations[0].is_cut = false;
+    // The two others ask it for its vote, and it answers that they are late.
+    net.run_for(Duration::from_secs(2));
+    for at in [1, 2] {
+        assert_eq!(net.committed(at).len(), 1);
+        assert_eq!(net.council(0).roster(), net.council(at).roster());
+    }
+}
+
+#[test]
+fn a_life_that_is_entered_by_two_attempts_is_one_standing_everywhere() {
+    let mut net = Net::new(3);
+    let newer = one_knows_of_the_first(&mut net);
+    net.stations[1].disk = Disk::Slow;
+    net.propose(1, &newer).unwrap();
+    net.run();
+    // It writes its vote, the first attempt's proof, and the second's.
+    net.flush(1);
+    assert_eq!(net.committed(1).len(), 2);
+    net.run();
+    for at in [1, 2] {
+        assert_eq!(net.council(0).roster(), net.council(at).roster());
+    }
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl Seed {
             }
             // A vote that does not hold counts for nothing; evidence of a double vote is an output.
             council::Message::Vote(vote) => drop(self.council.handle_vote(vote)),
-            council::Message::Proof(proof) => drop(self.council.handle_proof(proof)),
+            council::Message::Proof(proof) => drop(self.council.handle_settled(from, proof)),
             council::Message::Votes(votes) => drop(self.council.handle_votes(&votes)),
         }
     }

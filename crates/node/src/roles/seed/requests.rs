@@ -21,6 +21,10 @@ impl Seed {
                     .collect();
                 Some(Reply::Members(members))
             }
+            Request::RosterDigest => {
+                let digest = self.council.roster().digest();
+                Some(Reply::RosterDigest(Some(digest)))
+            }
             Request::Neighbors => {
                 let links = self.connections.ready(Purpose::Link).map(|(_, node)| node);
                 Some(Reply::Neighbors(links.collect()))
