@@ -108,7 +108,7 @@ fn signed() {
         );
     }
     println!("\ncertificates verified/s: medians of {SIGNED_ROUNDS} rounds");
-    println!("voters  signatures  one by one, alone  as done here  here to alone         by batch");
+    println!("voters  signatures  one by one, alone  as done here  here to alone     dalek's batch");
     for voters in VOTERS {
         let raw = RawQuorum::new(voters);
         let mut councils = Councils::signed(voters);
@@ -214,7 +214,7 @@ impl RawQuorum {
             .unwrap();
     }
 
-    /// What a quorum's signatures on one statement would cost if what batches accept were what single verifications do.
+    /// A quorum's signatures on one statement by the batch equation of dalek, which judges otherwise than its single check.
     fn verify_batch(&self) {
         let statements = vec![&self.statement.as_bytes()[..]; self.keys.len()];
         verify_batch(black_box(&statements), &self.signatures, &self.keys).unwrap();

@@ -9,6 +9,7 @@ use crate::id::{Digest, NetworkId, NodeId, ProposalId, Signature};
 use crate::proposal::{Proposal, ProposalError};
 use crate::scheme::Scheme;
 use crate::small_map::SmallMap;
+use crate::together::at_once;
 use crate::vote::{self, Choice};
 
 /// A decision that anyone who knows the electorate can check, offline. Means nothing until
@@ -136,6 +137,10 @@ impl Certificate {
         electorate: &Electorate,
         scheme: &dyn Scheme,
     ) -> Result<(), CertificateError> {
+        at_once(scheme, |scheme| self.check(electorate, scheme))
+    }
+
+    fn check(&self, electorate: &Electorate, scheme: &dyn Scheme) -> Result<(), CertificateError> {
         let network = self.proposal.network();
         let is_any_network = planted!(NetworkIdUnchecked);
         if network != electorate.network() && !is_any_network {

@@ -13,7 +13,7 @@ pub trait Scheme: Debug + Send + Sync {
     fn verify(&self, signer: &NodeId, statement: &Digest, signature: &Signature) -> bool;
 
     /// Whether each of many signatures holds, in their order: what [`verify`](Self::verify) says of each. A scheme that can
-    /// use several processors does so here.
+    /// check many by one equation, or use several processors, does so here.
     fn verify_each(&self, signed: &[Signed]) -> Vec<bool> {
         let verify = |one: &Signed| self.verify(&one.signer, &one.statement, &one.signature);
         signed.iter().map(verify).collect()

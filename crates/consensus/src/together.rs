@@ -1,5 +1,5 @@
-//! Many proofs checked together: all their signatures are known before the first is checked, so that a scheme can check them
-//! on several processors.
+//! What carries several signatures checked together: all are known before the first is checked, so that a scheme can check
+//! them in one, or on several processors.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,6 +38,23 @@ impl Proof {
             });
         }
         results
+    }
+}
+
+/// What `check` finds with this scheme, its signatures checked together. Of what it finds, nothing but the signatures may
+/// depend on the scheme.
+pub(crate) fn at_once<T, E>(
+    scheme: &dyn Scheme,
+    check: impl Fn(&dyn Scheme) -> Result<T, E>,
+) -> Result<T, E> {
+    let asked = Asked::default();
+    let supposed = check(&asked);
+    let held = scheme.verify_each(&asked.into_inner());
+    if held.into_iter().all(|holds| holds) {
+        supposed
+    } else {
+        // What exactly is wrong, it says when each is checked alone.
+        check(scheme)
     }
 }
 
