@@ -108,7 +108,9 @@ fn signed() {
         );
     }
     println!("\ncertificates verified/s: medians of {SIGNED_ROUNDS} rounds");
-    println!("voters  signatures  one by one, alone  as done here  here to alone     dalek's batch");
+    println!(
+        "voters  signatures  one by one, alone  as done here  here to alone     dalek's batch"
+    );
     for voters in VOTERS {
         let raw = RawQuorum::new(voters);
         let mut councils = Councils::signed(voters);

@@ -129,6 +129,11 @@ impl Assembly {
         this
     }
 
+    /// This member has lost what it said, perhaps of the present decision; see [`Succession::forget`].
+    pub const fn forget(&mut self) {
+        self.core.forget();
+    }
+
     /// What was decided so far.
     pub const fn chain(&self) -> &Chain {
         &self.chain

@@ -82,6 +82,10 @@ pub struct Conclave {
     /// The chain as far as others can be shown it, by the epoch that each ends.
     handovers: BTreeMap<u64, Arc<Handover>>,
     repeat_at: Option<Instant>,
+    /// What this voter said of the present change, it may not know any more.
+    has_forgotten: bool,
+    /// Other voters that said, while this one was there to hear it, that this epoch's change was not decided.
+    undecided: BTreeSet<NodeId>,
     seed: u64,
     out: VecDeque<Output>,
 }
@@ -127,6 +131,8 @@ impl Conclave {
             roster,
             handovers: BTreeMap::new(),
             repeat_at: None,
+            has_forgotten: false,
+            undecided: BTreeSet::new(),
             seed,
             out: VecDeque::new(),
         };
@@ -144,6 +150,23 @@ impl Conclave {
         }
         this.settle(now);
         Ok(this)
+    }
+
+    /// This voter has lost its store, not its key, and so what it said. A change that is under way it leaves to the others: it
+    /// says what its person wants, and takes part in ballots once a quorum of others have told it that they accepted nothing
+    /// ([`Succession::forget`](crate::Succession::forget)). So it does in every epoch that may have begun before its loss: all but
+    /// those whose predecessor it has seen undecided since, by the word of so many others that no quorum can have ended that
+    /// without one of them.
+    pub fn forget(&mut self) {
+        self.has_forgotten = true;
+        if let Some(assembly) = &mut self.assembly {
+            assembly.forget();
+        }
+    }
+
+    /// Whether it may have said of the present change what it does not know any more.
+    pub const fn has_forgotten(&self) -> bool {
+        self.has_forgotten
     }
 
     /// Who votes, as far as this node has followed the chain.
@@ -253,6 +276,11 @@ impl Conclave {
                 self.out.push_back(Output::Challenged { by: from, voter });
             }
             Message::Assembly { epoch, message } if epoch == self.electorate.epoch() => {
+                if is_voter
+                    && matches!(message, assembly::Message::Status { epoch: at, .. } if at == epoch)
+                {
+                    self.undecided.insert(from);
+                }
                 if let Some(assembly) = self.assembly.as_mut().filter(|_| is_voter) {
                     assembly.handle_message(from, message, now)?;
                 }
@@ -414,6 +442,9 @@ impl Conclave {
             self.seed ^ self.electorate.epoch(),
             now,
         );
+        if self.has_forgotten {
+            assembly.forget();
+        }
         for node in &self.linked {
             if self.electorate.contains(node) {
                 assembly.handle_met(*node, now);

@@ -15,7 +15,7 @@
 //! # What holds
 //!
 //! - No admission without the ALLOW of every member of the epoch, whoever lies.
-//! - While no member contradicts itself (which losing its store makes it do), an epoch is decided once: all chains are
+//! - While no member contradicts itself (which losing its store may make it do: see [`Succession::forget`]), an epoch is decided once: all chains are
 //!   prefixes of one. A member that does leaves [`Evidence`].
 //! - A statement leaves only after it is durable: see [`Output::Persist`]. PREPARE and ACCEPT are questions, and may leave
 //!   before: a leader that forgets that it asked may lead the same ballot again, but proposes nothing in it before its own
@@ -64,6 +64,10 @@ const OPINIONS_MAX: usize = 1024;
 /// How far above the highest counter heard a ballot may be.
 const COUNTER_JUMP_MAX: u64 = 65_536;
 
+/// How far above all that was heard a member goes that has forgotten: above what it may have promised. A leader that only it
+/// could hear then would have had to lead as many ballots, at 4 s each. Several such jumps fit under the limit.
+const FORGOTTEN_JUMP: u64 = COUNTER_JUMP_MAX / 16;
+
 /// How a member signs, and how everybody checks.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'a> {
@@ -94,6 +98,8 @@ pub struct Succession {
     /// The highest counter heard.
     counter: u64,
     leading: Option<Leading>,
+    /// What this member said of the present decision, it may not know any more.
+    has_forgotten: bool,
     out: VecDeque<Output>,
 }
 
@@ -114,8 +120,19 @@ impl Succession {
             changes: BTreeMap::new(),
             counter: 0,
             leading: None,
+            has_forgotten: false,
             out: VecDeque::new(),
         }
+    }
+
+    /// This member has lost what it said, perhaps of the present decision, unless what was restored shows that it has taken part
+    /// since. It takes part in no ballot, since it may have promised or accepted otherwise; it counts what others say, and
+    /// follows what they decide. That it gives the opinions that it gave before is its caller's to see to.
+    ///
+    /// It takes part again once it leads a ballot far above all that it heard of, in which a quorum of *others* promise and have
+    /// accepted nothing: what it may have accepted below is not decided then, and never will be.
+    pub const fn forget(&mut self) {
+        self.has_forgotten = self.acceptor.is_none();
     }
 
     /// Takes back what this member said before it was restarted, in any order. Links are the caller's to apply first;

@@ -331,7 +331,8 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// This seed's key is older than its store: it may have voted on what is still open, and gives no votes for so long.
+    /// This seed's key is older than its store: it may have voted on what is still open, and gives no votes for so long. In
+    /// changing the seeds it takes part once a quorum of the others have told it that nothing is under way.
     Abstaining(Duration),
     /// This seed gives no vote: it could not find out for itself.
     Abstained {

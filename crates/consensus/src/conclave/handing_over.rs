@@ -132,6 +132,12 @@ impl Conclave {
                 wider.seals.entry(seal.voter).or_insert(seal.signature);
             }
         }
+        let (voters, quorum) = (self.electorate.seats().len(), self.electorate.quorum());
+        if self.undecided.len() > voters - quorum {
+            // The epoch that begins cannot have begun before what was forgotten.
+            self.has_forgotten = false;
+        }
+        self.undecided.clear();
         self.electorate = electorate;
         self.handovers.insert(handover.epoch, handover.clone());
         self.assembly = None;

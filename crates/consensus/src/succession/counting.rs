@@ -42,9 +42,13 @@ impl Succession {
                 own(ballot.leader)?;
                 self.handle_prepare(from, ballot, keys)
             }
-            Statement::Promise { promise, change } => {
+            Statement::Promise {
+                promise,
+                change,
+                yours,
+            } => {
                 own(promise.voter)?;
-                self.handle_promise(promise, change, keys)
+                self.handle_promise(promise, change, yours.as_deref(), keys)
             }
             Statement::Refused { ballot, promised } => {
                 self.check_counter(promised)?;
@@ -170,6 +174,10 @@ impl Succession {
         keys: &Keys<'_>,
     ) -> Result<(), StatementError> {
         self.check_counter(ballot)?;
+        if self.has_forgotten {
+            self.leave_to(from, ballot);
+            return Ok(());
+        }
         let promised = self.acceptor.as_ref().map(|acceptor| acceptor.promised);
         if promised > Some(ballot) && !planted!(PromiseIgnored) {
             self.refuse(from, ballot);
@@ -197,11 +205,16 @@ impl Succession {
             self.become_acceptor(ballot, accepted);
         }
         if from == self.me {
-            return self.handle_promise(promise, change, keys);
+            return self.handle_promise(promise, change, None, keys);
         }
+        let yours = self.accepted.get(&from).copied().map(Box::new);
         self.send(
             To::One(from),
-            self.at(Statement::Promise { promise, change }),
+            self.at(Statement::Promise {
+                promise,
+                change,
+                yours,
+            }),
         );
         Ok(())
     }
@@ -269,6 +282,11 @@ impl Succession {
         }
         change.verify(&self.membership, keys.scheme)?;
         self.changes.insert(proposed.change, change.clone());
+        if self.has_forgotten {
+            // Knows what the others accept, and counts it.
+            self.leave_to(from, ballot);
+            return Ok(());
+        }
         self.become_acceptor(ballot, Some((proposed, change)));
         let accepted = Accepted::sign(keys.signer, &place, ballot, proposed.change);
         self.send(To::All, self.at(Statement::Accepted(accepted)));
@@ -425,6 +443,14 @@ impl Succession {
         }
     }
 
+    /// Somebody leads while this member has forgotten what it said: it does not go along, and does not get in the way.
+    fn leave_to(&mut self, leader: NodeId, ballot: Ballot) {
+        self.counter = self.counter.max(ballot.counter);
+        self.leading = None;
+        self.out.push_back(Output::Refused);
+        self.refuse(leader, ballot);
+    }
+
     fn repeat_accepted(&mut self, to: NodeId) {
         if let Some(accepted) = self.accepted.get(&self.me)
             && to != self.me
@@ -434,7 +460,11 @@ impl Succession {
         }
     }
 
-    fn become_acceptor(&mut self, promised: Ballot, accepted: Option<(Proposed, Arc<Change>)>) {
+    pub(super) fn become_acceptor(
+        &mut self,
+        promised: Ballot,
+        accepted: Option<(Proposed, Arc<Change>)>,
+    ) {
         self.counter = self.counter.max(promised.counter);
         if self.leads().is_some_and(|own| own < promised) {
             // An own ballot that this promise forbids to finish.

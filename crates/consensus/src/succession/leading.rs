@@ -1,12 +1,13 @@
-//! A leader's part in a ballot: PREPARE, and ACCEPT once a quorum has promised.
+//! A leader's part in a ballot: PREPARE, and ACCEPT once a quorum has promised. Who has forgotten what it said proposes nothing,
+//! and takes part again once a quorum of others has promised.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::ballot::{Ballot, Promise, Proposed};
+use super::ballot::{Accepted, Ballot, Promise, Proposed};
 use super::change::Change;
 use super::message::{Output, Statement, To};
-use super::{Keys, StatementError, Succession};
+use super::{FORGOTTEN_JUMP, Keys, StatementError, Succession};
 use crate::id::{Digest, NodeId};
 
 /// A ballot that this member leads.
@@ -42,8 +43,13 @@ impl Succession {
         if !self.has_cause() {
             return false;
         }
+        let above = if self.has_forgotten {
+            FORGOTTEN_JUMP
+        } else {
+            1
+        };
         let ballot = Ballot {
-            counter: self.counter.saturating_add(1),
+            counter: self.counter.saturating_add(above),
             leader: self.me,
         };
         self.leading = Some(Leading {
@@ -54,8 +60,10 @@ impl Succession {
             proposed: None,
         });
         self.send(To::All, self.at(Statement::Prepare(ballot)));
-        // The own promise comes as the others' do; it is valid.
-        let _counted = self.handle_prepare(self.me, ballot, keys);
+        if !self.has_forgotten {
+            // The own promise comes as the others' do; it is valid.
+            let _counted = self.handle_prepare(self.me, ballot, keys);
+        }
         true
     }
 
@@ -94,6 +102,7 @@ impl Succession {
         &mut self,
         promise: Promise,
         change: Option<Arc<Change>>,
+        yours: Option<&Accepted>,
         keys: &Keys<'_>,
     ) -> Result<(), StatementError> {
         let place = self.membership.place();
@@ -108,6 +117,19 @@ impl Succession {
             return Err(StatementError::Signature(promise.voter));
         }
         if self.check_against_acceptance(&promise) {
+            return Ok(());
+        }
+        if self.has_forgotten {
+            let is_own = |accepted: &Accepted| {
+                accepted.voter == self.me && accepted.is_valid(&place, keys.scheme)
+            };
+            if promise.accepted.is_some() || yours.is_some_and(is_own) {
+                // A change is accepted, perhaps only here: that ballot goes on first, or another.
+                self.leading = None;
+                self.out.push_back(Output::Refused);
+            } else {
+                self.remember(promise);
+            }
             return Ok(());
         }
         let mut known = None;
@@ -130,6 +152,20 @@ impl Succession {
             }
         }
         Ok(())
+    }
+
+    /// Counts a promise to a member that has forgotten what it said.
+    fn remember(&mut self, promise: Promise) {
+        let Some(leading) = &mut self.leading else {
+            return;
+        };
+        leading.promises.insert(promise.voter, promise);
+        if leading.promises.len() >= self.membership.quorum() {
+            let ballot = leading.ballot;
+            self.leading = None;
+            self.has_forgotten = false;
+            self.become_acceptor(ballot, None);
+        }
     }
 
     /// A quorum has promised: asks to accept what the promises demand, or else the own choice.

@@ -46,6 +46,8 @@ pub enum Statement {
         promise: Promise,
         /// What it names as accepted.
         change: Option<Arc<Change>>,
+        /// The leader's own latest acceptance, if the sender holds one: the leader may have forgotten it.
+        yours: Option<Box<Accepted>>,
     },
     /// The ballot comes too late: a larger one was promised.
     Refused {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use quorate_consensus::conclave::{Message, Output, SeatError};
+use quorate_consensus::succession::Durable;
 use quorate_consensus::{
     Electorate, Handover, HandoverError, NodeId, QuorumRule, Seal, Seating, Signer as _, Unproven,
 };
@@ -272,6 +273,47 @@ fn what_cannot_be_is_said_at_once() {
 }
 
 #[test]
+fn who_lost_its_store_leaves_the_change_that_is_under_way_to_the_others() {
+    let mut world = World::new(electorate(3), 10);
+    world.run(5);
+    world.kill(2);
+    world.kill(3);
+    world.restart_without_disk(3);
+    let now = world.now;
+    world.with(1, |conclave| conclave.resign(now)).unwrap();
+    world.run(60);
+    // It may have promised or accepted anything, with the one that is away.
+    assert_eq!(world.epochs(), [0, 0]);
+    assert!(world.stations[&3].said.is_empty());
+    assert!(world.stations[&3].conclave.has_forgotten());
+
+    world.restart(2);
+    world.run(60);
+    assert_eq!(world.epochs(), [1, 1, 1]);
+    // Of this epoch it has seen the beginning.
+    assert!(!world.stations[&3].conclave.has_forgotten());
+}
+
+#[test]
+fn who_lost_its_store_and_takes_part_again_does_so_when_it_is_restarted() {
+    let mut world = World::new(electorate(3), 11);
+    world.run(5);
+    world.kill(3);
+    world.restart_without_disk(3);
+    world.run(5);
+    let said = world.stations[&3].said.clone();
+    assert!(matches!(said[..], [Durable::Acceptor(_)]), "{said:?}");
+    world.kill(3);
+    world.restart_after_loss(3);
+    world.kill(2);
+    for number in [1, 3] {
+        world.unseat(number, 2).unwrap();
+    }
+    world.run(60);
+    assert_eq!(world.epochs(), [1, 1]);
+}
+
+#[test]
 fn only_a_quorum_of_known_voters_hands_over() {
     let old = electorate(3);
     let next = Seating {
@@ -343,6 +385,8 @@ enum Deed {
     Unseat(u64, u64),
     Resign(u64),
     Crash(u64),
+    /// The disk is lost, the key is not.
+    Lose(u64),
     Cut(u64, u64),
     Learn(u64, u64),
     Wait,
@@ -357,6 +401,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         2 => (voter.clone(), voter.clone()).prop_map(|(at, whom)| Deed::Unseat(at, whom)),
         1 => voter.clone().prop_map(Deed::Resign),
         2 => voter.clone().prop_map(Deed::Crash),
+        1 => voter.clone().prop_map(Deed::Lose),
         2 => (voter.clone(), voter.clone()).prop_map(|(one, other)| Deed::Cut(one, other)),
         1 => (voter.clone(), 0..4_u64).prop_map(|(at, what)| Deed::Learn(at, what)),
         3 => Just(Deed::Wait),
@@ -383,6 +428,10 @@ proptest! {
                 Deed::Crash(at) => {
                     world.kill(at);
                     world.restart(at);
+                }
+                Deed::Lose(at) => {
+                    world.kill(at);
+                    world.restart_without_disk(at);
                 }
                 Deed::Cut(one, other) if one != other => world.set_cut(one, other, true),
                 Deed::Cut(..) => {}
@@ -414,5 +463,7 @@ proptest! {
         let epochs = world.epochs();
         prop_assert!(epochs.iter().all(|epoch| *epoch == epochs[0]), "{epochs:?}");
         prop_assert!(world.stations.values().all(|station| !station.conclave.is_sealed()));
+        let contradicts = |output: &Output| matches!(output, Output::Evidence(_));
+        prop_assert!(!world.stations.values().any(|station| station.log.iter().any(contradicts)));
     }
 }

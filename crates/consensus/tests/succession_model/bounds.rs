@@ -11,6 +11,8 @@ pub(crate) struct Bounds {
     pub(crate) ballots: Vec<[u8; 5]>,
     /// How many crashes there may be, all in all; each node comes back at once.
     pub(crate) crashes: u8,
+    /// Whether who crashes finds nothing of what it said, and knows that.
+    pub(crate) are_stores_lost: bool,
     /// Whether D reaches B only at some time, and A's accusation too.
     pub(crate) are_views_apart: bool,
     /// Whether no leader ever hears that its ballot comes too late.
@@ -39,6 +41,9 @@ impl fmt::Display for Bounds {
         let epochs: Vec<_> = epochs.collect();
         write!(f, "bounds: ballots per epoch [{}]", epochs.join("; "))?;
         write!(f, ", crashes {}", self.crashes)?;
+        if self.are_stores_lost {
+            write!(f, " that lose what was said")?;
+        }
         if self.are_views_apart {
             write!(f, ", B meets D and hears A's accusation only at some time")?;
         }

@@ -79,10 +79,23 @@ fn acceptors_that_forget_are_found_out() {
     });
 }
 
+/// The same, and more, but for what [`Succession::forget`](quorate_consensus::Succession::forget) keeps them from. One ballot
+/// more for A, who leads one to take part again.
+#[test]
+fn acceptors_that_know_that_they_forget_contradict_nothing() {
+    holds(Bounds {
+        ballots: vec![[2, 0, 1, 0, 0]],
+        crashes: 1,
+        are_stores_lost: true,
+        ..thinned()
+    });
+}
+
 fn everything() -> Bounds {
     Bounds {
         ballots: Vec::new(),
         crashes: 0,
+        are_stores_lost: false,
         are_views_apart: false,
         are_refusals_lost: false,
         who_counts: &ALL,

@@ -54,6 +54,7 @@ pub(crate) const NO_DEAD_END: &str = "no dead end";
 const ONE_CHANGE: &str = "one change accepted by a quorum per epoch";
 const TWO_LEAD: &str = "two members lead at once";
 const REFUSED: &str = "a ballot comes too late";
+const REMEMBERED: &str = "one that forgot leads a ballot to take part again";
 const CARRIED_OVER: &str = "a quorum accepts what an earlier ballot left";
 
 impl Whole {
@@ -128,7 +129,9 @@ impl Model for Whole {
         if state.crashes == self.bounds.crashes {
             return;
         }
-        for (who, input) in inputs {
+        // Without its store it does not matter how much of it was written.
+        let cut_short = inputs.into_iter().filter(|_| !self.bounds.are_stores_lost);
+        for (who, input) in cut_short {
             let cut = &self.turning.turns(who, state.nodes[who], input).cut;
             actions.extend((0..cut.len()).map(|which| Action::Cut { who, input, which }));
         }
@@ -166,6 +169,10 @@ impl Model for Whole {
         let mut next = state.clone();
         next.nodes[who] = turn.node;
         next.crashes += u8::from(is_crash);
+        if is_crash && self.bounds.are_stores_lost {
+            // What was under way would come after what it says now: that can happen to nobody who has one connection.
+            next.wire.forget_from(who);
+        }
         for acceptance in &turn.accepted {
             next.accepted.insert(*acceptance);
         }
@@ -212,6 +219,13 @@ impl Model for Whole {
                 })
             }),
         ];
+        if self.bounds.are_stores_lost {
+            properties.push(Property::sometimes(REMEMBERED, |_, state: &State| {
+                let nodes = state.nodes.iter().map(|node| &node.succession);
+                let mut promised = nodes.filter_map(|succession| succession.promised());
+                promised.any(|ballot| ballot.counter > u64::from(u8::MAX))
+            }));
+        }
         if !self.bounds.are_refusals_lost {
             properties.push(Property::sometimes(REFUSED, |_, state: &State| {
                 statements(state).any(|statement| matches!(statement, Statement::Refused { .. }))
@@ -222,7 +236,10 @@ impl Model for Whole {
             properties.push(Property::always(NO_FAULT, |_, state: &State| {
                 state.fault.is_none()
             }));
-            properties.push(Property::always(NO_DEAD_END, Self::ends_well));
+            // Who has forgotten leaves it to others, who may be too few.
+            if !self.bounds.are_stores_lost {
+                properties.push(Property::always(NO_DEAD_END, Self::ends_well));
+            }
         }
         properties
     }

@@ -156,7 +156,7 @@ impl Turning {
                 work.check(leads, "a node with cause to lead does not");
             }
             Input::Restart => {
-                work = Work::begin(self, who, node.store.clone(), node.led);
+                work = Work::restart(self, who, node.store.clone(), node.led);
                 work.meet();
             }
             Input::Meet => work.meet(),
@@ -278,6 +278,20 @@ impl<'a> Work<'a> {
             decided: Vec::new(),
             fault: None,
         }
+    }
+
+    /// As [`begin`](Self::begin), after a crash. What was decided, a node that lost its store has again from others.
+    fn restart(turning: &'a Turning, who: usize, mut store: Store, led: u8) -> Self {
+        if !turning.bounds.are_stores_lost {
+            return Self::begin(turning, who, store, led);
+        }
+        (store.accusation, store.acceptor) = (None, None);
+        let mut work = Self::begin(turning, who, store, led);
+        work.node.succession.forget();
+        for other in ALL.into_iter().filter(|other| *other != who) {
+            work.node.succession.set_present(id(other), true);
+        }
+        work
     }
 
     fn take(&mut self, content: &Content) {
@@ -489,6 +503,7 @@ impl<'a> Work<'a> {
         Statement::Promise {
             promise,
             change: None,
+            yours: None,
         }
     }
 
@@ -506,7 +521,7 @@ impl<'a> Work<'a> {
             for Stored { store, decided, .. } in pair {
                 let is_same_epoch = store.membership == self.stores[0].store.membership;
                 let led = if is_same_epoch { led } else { 0 };
-                let mut begun = Work::begin(self.turning, self.who, store.clone(), led);
+                let mut begun = Work::restart(self.turning, self.who, store.clone(), led);
                 begun.sent = self.sent[..sent].to_vec();
                 begun.accepted = self.accepted[..pair[1].accepted].to_vec();
                 begun.decided = self.decided[..*decided].to_vec();

@@ -83,7 +83,9 @@ fn say(message: &Message) -> String {
         Statement::Leave(_) => "LEAVE".to_owned(),
         Statement::InTouch(_) => "IN TOUCH".to_owned(),
         Statement::Prepare(one) => format!("PREPARE {}", ballot(one)),
-        Statement::Promise { promise, change } => promised(promise, change.as_deref()),
+        Statement::Promise {
+            promise, change, ..
+        } => promised(promise, change.as_deref()),
         Statement::Refused { ballot: one, .. } => format!("REFUSED {}", ballot(one)),
         Statement::Accept {
             proposed,

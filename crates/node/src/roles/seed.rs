@@ -68,6 +68,8 @@ pub struct Seed {
     address: String,
     council: Council,
     conclave: Conclave,
+    /// The store says that an earlier one was lost.
+    lost_store: bool,
     /// What the seeds have endorsed of what was decided before this epoch, and when to ask them (again).
     endorsement: Option<Arc<Certificate>>,
     endorse_at: Instant,

@@ -51,6 +51,8 @@ pub enum SeedStored {
     Said(succession::Durable),
     /// The electorate is followed by another. What was said about it, and the votes given in it, are not needed any more.
     Step(Step),
+    /// The present epoch began after an earlier store was lost, which does not matter any more.
+    Remembers,
     /// What the operator said of a node.
     Answer {
         /// Of whom.
@@ -85,7 +87,7 @@ pub struct Restored {
     /// Digests of credentials, each with the first node that was admitted by it.
     pub credentials: Vec<(Digest, NodeId)>,
     /// The key is older than the store, and what an earlier one held is lost: until when this seed abstains, in Unix
-    /// milliseconds.
+    /// milliseconds. 0 when nothing was lost, or it does not matter any more.
     pub abstain_until_ms: u64,
 }
 
@@ -142,6 +144,9 @@ pub(super) fn write(
                 transaction.open_table(SAID)?.retain(|_, _| false)?;
                 transaction.open_table(VOTES)?.retain(|_, _| false)?;
             }
+        }
+        SeedStored::Remembers => {
+            transaction.open_table(META)?.remove(ABSTAIN_UNTIL)?;
         }
         SeedStored::Seat { address, id } => {
             let mut seats = transaction.open_table(SEATS)?;

@@ -410,6 +410,7 @@ impl<R: Role> Driver<R> {
                 state(Statement::Promise {
                     promise,
                     change: None,
+                    yours: None,
                 })
             }
             Open::Accept => {

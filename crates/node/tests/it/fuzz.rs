@@ -575,8 +575,8 @@ fn statement() -> BoxedStrategy<Statement> {
         2 => accusation().prop_map(Statement::Accuse),
         1 => leave().prop_map(Statement::Leave),
         3 => ballot().prop_map(Statement::Prepare),
-        2 => (promise(), proptest::option::of(change().prop_map(Arc::new)))
-            .prop_map(|(promise, change)| Statement::Promise { promise, change }),
+        2 => (promise(), proptest::option::of(change().prop_map(Arc::new)), proptest::option::of(accepted().prop_map(Box::new)))
+            .prop_map(|(promise, change, yours)| Statement::Promise { promise, change, yours }),
         1 => (ballot(), ballot()).prop_map(|(ballot, promised)| Statement::Refused { ballot, promised }),
         3 => proposed().prop_map(|(proposed, change, promises)| Statement::Accept {
             proposed,

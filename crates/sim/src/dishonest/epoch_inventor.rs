@@ -100,6 +100,7 @@ fn statement(place: &Place, hands: &mut Hands) -> Statement {
         1 => Statement::Promise {
             promise: Promise::sign(&*signer, place, ballot, None),
             change: None,
+            yours: None,
         },
         2 => Statement::Leave(Leave::sign(&*signer, place)),
         _ => {

@@ -77,7 +77,18 @@ impl World {
         handovers: Vec<Arc<Handover>>,
         holds: BTreeSet<u64>,
     ) {
-        let conclave = Conclave::new(
+        self.begin(number, said, handovers, holds, false);
+    }
+
+    fn begin(
+        &mut self,
+        number: u64,
+        said: Vec<Durable>,
+        handovers: Vec<Arc<Handover>>,
+        holds: BTreeSet<u64>,
+        has_forgotten: bool,
+    ) {
+        let mut conclave = Conclave::new(
             Arc::new(signer(number)),
             Arc::new(Unproven),
             self.first.clone(),
@@ -89,6 +100,9 @@ impl World {
             self.now,
         )
         .unwrap();
+        if has_forgotten {
+            conclave.forget();
+        }
         let station = Station {
             conclave,
             said,
@@ -151,6 +165,17 @@ impl World {
     pub(crate) fn restart(&mut self, number: u64) {
         let station = self.stations.remove(&number).unwrap();
         self.start(number, station.said, station.handovers, station.holds);
+    }
+
+    /// With its key alone, and knowing that there was a disk.
+    pub(crate) fn restart_without_disk(&mut self, number: u64) {
+        self.begin(number, Vec::new(), Vec::new(), BTreeSet::new(), true);
+    }
+
+    /// With what it has on disk since it lost an earlier one, and knowing that.
+    pub(crate) fn restart_after_loss(&mut self, number: u64) {
+        let station = self.stations.remove(&number).unwrap();
+        self.begin(number, station.said, station.handovers, station.holds, true);
     }
 
     pub(crate) fn with<T>(&mut self, at: u64, act: impl FnOnce(&mut Conclave) -> T) -> T {

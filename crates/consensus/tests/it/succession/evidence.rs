@@ -165,6 +165,7 @@ fn a_promise_that_hides_an_acceptance_to_the_leader_or_in_an_accept() {
         Statement::Promise {
             promise: hiding,
             change: None,
+            yours: None,
         },
     );
     let evidence = shown(&ring, &mut leader);

@@ -81,7 +81,11 @@ fn a_leader_finishes_what_the_highest_promise_names() {
             &ring,
             &mut part,
             voter,
-            Statement::Promise { promise, change },
+            Statement::Promise {
+                promise,
+                change,
+                yours: None,
+            },
         );
     }
     let outputs = drain(&mut part);
@@ -413,6 +417,7 @@ fn promise(promise: Promise) -> Statement {
     Statement::Promise {
         promise,
         change: None,
+        yours: None,
     }
 }
 

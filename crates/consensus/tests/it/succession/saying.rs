@@ -213,7 +213,8 @@ fn strangers_and_those_who_speak_for_others_are_named_and_change_nothing() {
             3,
             Statement::Promise {
                 promise,
-                change: None
+                change: None,
+                yours: None
             }
         ),
         hearsay(2)
@@ -230,7 +231,8 @@ fn strangers_and_those_who_speak_for_others_are_named_and_change_nothing() {
             2,
             Statement::Promise {
                 promise: forgery,
-                change: None
+                change: None,
+                yours: None
             }
         ),
         forged(2)

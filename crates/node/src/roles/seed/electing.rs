@@ -58,6 +58,10 @@ impl Seed {
                 electorate,
             } => {
                 self.write(SeedStored::Step(Step::HandedOver(handover.clone())));
+                if self.lost_store && !self.conclave.has_forgotten() {
+                    self.lost_store = false;
+                    self.write(SeedStored::Remembers);
+                }
                 let sessions = self.sessions();
                 let news = conclave::Message::Handovers(vec![handover]);
                 self.out.send_all(sessions, Message::Electorate(news));

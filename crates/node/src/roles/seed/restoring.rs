@@ -75,13 +75,15 @@ impl Seed {
         }
         let is_first = restored.steps.is_empty();
         let mut out = Outbox::default();
+        // In an epoch that began by an operator's word, nobody has said anything before that.
+        let is_recovered = matches!(restored.steps.last(), Some(Step::Recovered { .. }));
         if let Some(Step::Recovered { epoch, next }) = restored.steps.last() {
             out.event(Event::ElectorateRecovered {
                 epoch: epoch.saturating_add(1),
                 seats: next.seats.keys().cloned().collect(),
             });
         }
-        let conclave = Conclave::new(
+        let mut conclave = Conclave::new(
             signer.clone(),
             scheme.clone(),
             electorate,
@@ -93,6 +95,10 @@ impl Seed {
             now,
         )
         .map_err(StartError::Handover)?;
+        let lost_store = restored.abstain_until_ms > 0;
+        if lost_store && !is_recovered {
+            conclave.forget();
+        }
         let electorate = conclave.electorate().clone();
         let Some(own) = electorate.seat_of(&me) else {
             let seats = electorate.seats().iter().map(|seat| seat.name.as_str());
@@ -192,6 +198,7 @@ impl Seed {
             orphans,
             link_counts: BTreeMap::new(),
             conclave,
+            lost_store,
             endorsement: None,
             endorse_at: now.instant,
             endorse_misses: 0,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use quorate_node::store::{Held, Kind, Store, StoreError};
+use quorate_node::store::{Held, Kind, SeedStored, Store, StoreError, Stored};
 use quorate_node::{
     Admission, Discovery, Event, Identity, IdentityError, Node, SeedList, StartError,
 };
@@ -249,4 +249,11 @@ async fn a_seed_that_lost_its_store_still_knows_it_when_it_is_started_again() {
     assert!(until_ms > 0);
     start().await;
     assert_eq!(abstains_until_ms(data.path(), seeds.network()), until_ms);
+    // Until an epoch has begun that it cannot have been in before.
+    let kind = Kind::Seed(seeds.network());
+    let (store, _) = Store::open(&data.path().join("store.redb"), kind).unwrap();
+    let remembers = Stored::Seed(SeedStored::Remembers);
+    store.write([&remembers].into_iter()).unwrap();
+    drop(store);
+    assert_eq!(abstains_until_ms(data.path(), seeds.network()), 0);
 }

@@ -321,6 +321,7 @@ fn contradictions_are_reported() {
         say(Statement::Promise {
             promise,
             change: None,
+            yours: None,
         })
     };
     promise(101, None).unwrap();
