@@ -48,7 +48,8 @@ fn a_denied_candidate_is_told_by_which_seed_and_why_and_is_not_dialled() {
 #[test]
 fn one_host_has_so_many_candidates_at_once_and_the_others_come_back() {
     let options = Options {
-        candidates_per_host_max: 2,
+        // Three seeds: two at each.
+        candidates_per_host_max: 5,
         ..Options::default()
     };
     let mut world = World::with(options, [AskOperator; 3]);
