@@ -156,7 +156,7 @@ impl Conclave {
     /// says what its person wants, and takes part in ballots once a quorum of others have told it that they accepted nothing
     /// ([`Succession::forget`](crate::Succession::forget)). So it does in every epoch that may have begun before its loss: all but
     /// those whose predecessor it has seen undecided since, by the word of so many others that no quorum can have ended that
-    /// without one of them.
+    /// without one of them, provided that these have lost nothing.
     pub fn forget(&mut self) {
         self.has_forgotten = true;
         if let Some(assembly) = &mut self.assembly {

@@ -15,8 +15,8 @@
 //! # What holds
 //!
 //! - No admission without the ALLOW of every member of the epoch, whoever lies.
-//! - While no member contradicts itself (which losing its store may make it do: see [`Succession::forget`]), an epoch is decided once: all chains are
-//!   prefixes of one. A member that does leaves [`Evidence`].
+//! - While no member contradicts itself (which losing its store makes it do, unless it [knows](Succession::forget)), an
+//!   epoch is decided once: all chains are prefixes of one. A member that does leaves [`Evidence`].
 //! - A statement leaves only after it is durable: see [`Output::Persist`]. PREPARE and ACCEPT are questions, and may leave
 //!   before: a leader that forgets that it asked may lead the same ballot again, but proposes nothing in it before its own
 //!   promise is durable, so never two changes.

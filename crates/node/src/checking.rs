@@ -5,7 +5,7 @@ use std::thread;
 
 use quorate_consensus::{Digest, Ed25519, NodeId, Scheme, Signature, Signed};
 
-/// How many signatures are worth a thread: they take it about two milliseconds.
+/// How many signatures are worth a thread: they take it about a millisecond.
 const WORTH_A_THREAD: usize = 64;
 
 /// How many threads check at most.
