@@ -23,7 +23,7 @@ pub enum Message {
     Proposal(Named),
     /// Count this.
     Vote(Arc<Vote>),
-    /// Take this in: it settles what you proposed.
+    /// Take this in: it settles what you proposed, or more than what you said is settled. Who knows more says so.
     Proof(Arc<Proof>),
     /// Count these, which I counted on what I brought, and which decide it. At most one of each voter.
     Votes(Arc<Vec<Arc<Vote>>>),
