@@ -49,7 +49,7 @@ pub use error::{Heard, SayError, StatementError};
 pub use evidence::Evidence;
 pub use founding::{Founding, FoundingError, Predecessor};
 pub use history::Chain;
-pub use message::{Acceptor, Durable, Message, Output, Statement, To};
+pub use message::{Acceptor, Durable, Message, Output, Reminder, Statement, To};
 pub use opinion::{Accusation, Leave, Opinion};
 
 use crate::id::{Digest, NodeId};
@@ -64,9 +64,10 @@ const OPINIONS_MAX: usize = 1024;
 /// How far above the highest counter heard a ballot may be.
 const COUNTER_JUMP_MAX: u64 = 65_536;
 
-/// How far above all that was heard a member goes that has forgotten: above what it may have promised. A leader that only it
-/// could hear then would have had to lead as many ballots, at 4 s each. Several such jumps fit under the limit.
-const FORGOTTEN_JUMP: u64 = COUNTER_JUMP_MAX / 16;
+/// So far at least a member that has forgotten goes above all that others heard, and twice as far at most: above what it may
+/// have promised. A leader that only it could hear then would have had to lead as many ballots. Several such steps fit under
+/// the limit.
+const FORGOTTEN_STEP: u64 = COUNTER_JUMP_MAX / 16;
 
 /// How a member signs, and how everybody checks.
 #[derive(Debug, Clone, Copy)]
@@ -129,8 +130,12 @@ impl Succession {
     /// since. It takes part in no ballot, since it may have promised or accepted otherwise; it counts what others say, and
     /// follows what they decide. That it gives the opinions that it gave before is its caller's to see to.
     ///
-    /// It takes part again once it leads a ballot far above all that it heard of, in which a quorum of *others* promise and have
-    /// accepted nothing: what it may have accepted below is not decided then, and never will be.
+    /// It takes part again once it leads a ballot in which so many *others* promise that no quorum goes without one of them, who
+    /// have accepted nothing, and had heard of nothing but ballots far below. What it may have accepted is not decided then, and
+    /// never will be; and what it may have promised is below, unless a leader that none of them heard was far ahead of them.
+    /// If it had accepted something, those who heard that tell it, and it leaves the whole decision to the others. Who waits
+    /// before it asks is told in time, and whatever was under way has ended: see
+    /// [`Config::remember_after`](crate::assembly::Config::remember_after).
     pub const fn forget(&mut self) {
         self.has_forgotten = self.acceptor.is_none();
     }
@@ -175,6 +180,11 @@ impl Succession {
             | Durable::Link(_)
             | Durable::Fork(_) => {}
         }
+    }
+
+    /// Whether it may have said of the present decision what it does not know any more.
+    pub const fn has_forgotten(&self) -> bool {
+        self.has_forgotten
     }
 
     /// Whose part this is.
@@ -483,6 +493,12 @@ impl Succession {
             .map(|accusation| Statement::Accuse(*accusation))
             .chain(self.leaves.values().map(|leave| Statement::Leave(*leave)))
             .chain(own.map(|accepted| Statement::Accepted(*accepted)))
+            // Its own, in case that it has forgotten it.
+            .chain(
+                self.accepted
+                    .get(&member)
+                    .map(|accepted| Statement::YouAccepted(*accepted)),
+            )
             .chain(self.leading.as_ref().map(Leading::repeat))
             .map(|statement| self.at(statement));
         let to = To::One(member);

@@ -307,7 +307,7 @@ pub struct Options {
     /// give a process 1024: raise both together for larger networks. Default 900 and 16.
     pub connections_max: (usize, usize),
     /// How many candidates of one host, by the addresses that they connect from, the seeds have votes open on at once. Each seed
-    /// takes its share of them, so many for each seat, rounded up; more are told so and try again. Fewer stop a flood of keys
+    /// takes its share of them, so many for each seat, at least one; more are told so and try again. Fewer stop a flood of keys
     /// earlier, but all nodes behind one NAT are one host. `council.open_max` bounds those of all hosts. Default 256.
     pub candidates_per_host_max: usize,
     /// The council of a seed.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Succession;
 use super::change::{Change, allows_needed};
+use super::leading::needed;
 use super::opinion::Opinion;
 use crate::id::{NodeId, Signature};
 use crate::record::Record;
@@ -32,8 +33,10 @@ impl Succession {
     pub fn has_cause(&self) -> bool {
         if self.has_forgotten {
             let is_member = |node: &&NodeId| self.membership.member(node).is_some();
+            // What it is known to have accepted it would have to name, and cannot.
             return self.membership.member(&self.me).is_some()
-                && self.present.iter().filter(is_member).count() >= self.membership.quorum();
+                && !self.accepted.contains_key(&self.me)
+                && self.present.iter().filter(is_member).count() >= needed(&self.membership, true);
         }
         self.membership.member(&self.me).is_some()
             && (self

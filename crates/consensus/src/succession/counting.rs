@@ -7,9 +7,10 @@ use super::ballot::{Accepted, Ballot, Promise, Proposed};
 use super::chain::Link;
 use super::change::Change;
 use super::evidence::{Evidence, contradict};
-use super::message::{Acceptor, Durable, Output, Statement, To};
+use super::leading::needed;
+use super::message::{Acceptor, Durable, Output, Reminder, Statement, To};
 use super::opinion::{Accusation, Leave, Opinion};
-use super::{COUNTER_JUMP_MAX, Keys, OPINIONS_MAX, StatementError, Succession};
+use super::{COUNTER_JUMP_MAX, FORGOTTEN_STEP, Keys, OPINIONS_MAX, StatementError, Succession};
 use crate::id::{Digest, NodeId};
 
 impl Succession {
@@ -45,10 +46,10 @@ impl Succession {
             Statement::Promise {
                 promise,
                 change,
-                yours,
+                reminder,
             } => {
                 own(promise.voter)?;
-                self.handle_promise(promise, change, yours.as_deref(), keys)
+                self.handle_promise(promise, change, &reminder, keys)
             }
             Statement::Refused { ballot, promised } => {
                 self.check_counter(promised)?;
@@ -66,6 +67,12 @@ impl Succession {
             Statement::Accepted(accepted) => {
                 own(accepted.voter)?;
                 self.handle_accepted(accepted, keys)
+            }
+            Statement::YouAccepted(accepted) => {
+                if self.has_forgotten && accepted.voter == self.me {
+                    self.handle_accepted(accepted, keys)?;
+                }
+                Ok(())
             }
         }
     }
@@ -201,19 +208,22 @@ impl Succession {
             .map(|(proposed, _)| (proposed.ballot, proposed.change));
         let promise = Promise::sign(keys.signer, &place, ballot, named);
         let change = accepted.as_ref().map(|(_, change)| change.clone());
+        let reminder = Reminder {
+            heard: self.counter - self.counter % FORGOTTEN_STEP,
+            yours: self.accepted.get(&from).copied().map(Box::new),
+        };
         if promised != Some(ballot) {
             self.become_acceptor(ballot, accepted);
         }
         if from == self.me {
-            return self.handle_promise(promise, change, None, keys);
+            return self.handle_promise(promise, change, &reminder, keys);
         }
-        let yours = self.accepted.get(&from).copied().map(Box::new);
         self.send(
             To::One(from),
             self.at(Statement::Promise {
                 promise,
                 change,
-                yours,
+                reminder,
             }),
         );
         Ok(())
@@ -349,7 +359,7 @@ impl Succession {
         true
     }
 
-    fn handle_accepted(
+    pub(super) fn handle_accepted(
         &mut self,
         accepted: Accepted,
         keys: &Keys<'_>,
@@ -416,14 +426,19 @@ impl Succession {
             return;
         };
         leading.refused.insert(from);
+        let (goes_itself, needed) = (
+            !self.has_forgotten,
+            needed(&self.membership, self.has_forgotten),
+        );
         let may_go_along = |node: &NodeId| {
-            (*node == self.me || self.present.contains(node)) && !leading.refused.contains(node)
+            ((*node == self.me && goes_itself) || self.present.contains(node))
+                && !leading.refused.contains(node)
         };
         let left = self
             .membership
             .members()
             .filter(|record| may_go_along(&record.node));
-        if left.count() < self.membership.quorum() {
+        if left.count() < needed {
             self.leading = None;
             self.out.push_back(Output::Refused);
         }
@@ -443,11 +458,13 @@ impl Succession {
         }
     }
 
-    /// Somebody leads while this member has forgotten what it said: it does not go along, and does not get in the way.
+    /// Somebody leads while this member has forgotten what it said: it does not go along. A larger ballot goes before its own.
     fn leave_to(&mut self, leader: NodeId, ballot: Ballot) {
         self.counter = self.counter.max(ballot.counter);
-        self.leading = None;
-        self.out.push_back(Output::Refused);
+        if self.leads().is_some_and(|own| own < ballot) {
+            self.leading = None;
+            self.out.push_back(Output::Refused);
+        }
         self.refuse(leader, ballot);
     }
 

@@ -1,13 +1,13 @@
 //! A leader's part in a ballot: PREPARE, and ACCEPT once a quorum has promised. Who has forgotten what it said proposes nothing,
-//! and takes part again once a quorum of others has promised.
+//! and takes part again once enough others have promised.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::ballot::{Accepted, Ballot, Promise, Proposed};
+use super::ballot::{Ballot, Promise, Proposed};
 use super::change::Change;
-use super::message::{Output, Statement, To};
-use super::{FORGOTTEN_JUMP, Keys, StatementError, Succession};
+use super::message::{Output, Reminder, Statement, To};
+use super::{COUNTER_JUMP_MAX, FORGOTTEN_STEP, Keys, Membership, StatementError, Succession};
 use crate::id::{Digest, NodeId};
 
 /// A ballot that this member leads.
@@ -44,7 +44,7 @@ impl Succession {
             return false;
         }
         let above = if self.has_forgotten {
-            FORGOTTEN_JUMP
+            2 * FORGOTTEN_STEP
         } else {
             1
         };
@@ -60,7 +60,10 @@ impl Succession {
             proposed: None,
         });
         self.send(To::All, self.at(Statement::Prepare(ballot)));
-        if !self.has_forgotten {
+        if self.has_forgotten {
+            // Others will have heard of it when this member asks again: that has to be above it, then.
+            self.counter = ballot.counter;
+        } else {
             // The own promise comes as the others' do; it is valid.
             let _counted = self.handle_prepare(self.me, ballot, keys);
         }
@@ -102,7 +105,7 @@ impl Succession {
         &mut self,
         promise: Promise,
         change: Option<Arc<Change>>,
-        yours: Option<&Accepted>,
+        reminder: &Reminder,
         keys: &Keys<'_>,
     ) -> Result<(), StatementError> {
         let place = self.membership.place();
@@ -120,16 +123,10 @@ impl Succession {
             return Ok(());
         }
         if self.has_forgotten {
-            let is_own = |accepted: &Accepted| {
-                accepted.voter == self.me && accepted.is_valid(&place, keys.scheme)
-            };
-            if promise.accepted.is_some() || yours.is_some_and(is_own) {
-                // A change is accepted, perhaps only here: that ballot goes on first, or another.
-                self.leading = None;
-                self.out.push_back(Output::Refused);
-            } else {
-                self.remember(promise);
+            if let Some(own) = reminder.yours.as_deref().filter(|own| own.voter == self.me) {
+                self.handle_accepted(*own, keys)?;
             }
+            self.remember(promise, reminder.heard);
             return Ok(());
         }
         let mut known = None;
@@ -154,14 +151,26 @@ impl Succession {
         Ok(())
     }
 
-    /// Counts a promise to a member that has forgotten what it said.
-    fn remember(&mut self, promise: Promise) {
+    /// Counts a promise to a member that has forgotten what it said, if its sender has accepted nothing, and had heard of no
+    /// ballot near this one: what this member may have promised is below, then, too. Above what others heard, it leads the next.
+    fn remember(&mut self, promise: Promise, heard: u64) {
         let Some(leading) = &mut self.leading else {
             return;
         };
+        let ballot = leading.ballot;
+        if self.accepted.contains_key(&self.me) {
+            // It would contradict itself: the others decide.
+            self.leading = None;
+            self.out.push_back(Output::Refused);
+            return;
+        }
+        if promise.accepted.is_some() || heard.saturating_add(2 * FORGOTTEN_STEP) > ballot.counter {
+            let max = ballot.counter.saturating_add(COUNTER_JUMP_MAX);
+            self.counter = self.counter.max(heard.min(max));
+            return;
+        }
         leading.promises.insert(promise.voter, promise);
-        if leading.promises.len() >= self.membership.quorum() {
-            let ballot = leading.ballot;
+        if leading.promises.len() >= needed(&self.membership, true) {
             self.leading = None;
             self.has_forgotten = false;
             self.become_acceptor(ballot, None);
@@ -198,5 +207,16 @@ impl Succession {
         self.send(To::All, self.at(accept));
         // The own acceptance comes as the others' do. It is valid, unless a larger ballot was promised meanwhile.
         let _accepted = self.handle_accept(self.me, proposed, change, &promises, keys);
+    }
+}
+
+/// How many have to promise. Of others than a leader that has forgotten, so many that no quorum goes without one of them: what
+/// they have not accepted, and will not, it cannot have decided with the rest.
+pub(super) fn needed(membership: &Membership, has_forgotten: bool) -> usize {
+    let quorum = membership.quorum();
+    if has_forgotten {
+        membership.len().saturating_sub(quorum) + 1
+    } else {
+        quorum
     }
 }

@@ -28,6 +28,15 @@ pub enum Message {
     },
 }
 
+/// What the sender of a promise knew before it was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Reminder {
+    /// The highest counter of a ballot that it had heard of in this epoch, in steps of 4,096, rounded down.
+    pub heard: u64,
+    /// The leader's own latest acceptance, if it holds one.
+    pub yours: Option<Box<Accepted>>,
+}
+
 /// What is said about one decision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Statement {
@@ -46,8 +55,8 @@ pub enum Statement {
         promise: Promise,
         /// What it names as accepted.
         change: Option<Arc<Change>>,
-        /// The leader's own latest acceptance, if the sender holds one: the leader may have forgotten it.
-        yours: Option<Box<Accepted>>,
+        /// For a leader that has forgotten what it said.
+        reminder: Reminder,
     },
     /// The ballot comes too late: a larger one was promised.
     Refused {
@@ -67,6 +76,8 @@ pub enum Statement {
     },
     /// ACCEPTED: to all.
     Accepted(Accepted),
+    /// What the receiver has accepted, as the sender heard it, in case that it has forgotten.
+    YouAccepted(Accepted),
 }
 
 /// What must survive a crash, so that a member never contradicts itself.

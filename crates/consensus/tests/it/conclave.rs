@@ -300,6 +300,11 @@ fn who_lost_its_store_and_takes_part_again_does_so_when_it_is_restarted() {
     world.run(5);
     world.kill(3);
     world.restart_without_disk(3);
+    world.run(59);
+    assert!(
+        world.stations[&3].said.is_empty(),
+        "something may be under way"
+    );
     world.run(5);
     let said = world.stations[&3].said.clone();
     assert!(matches!(said[..], [Durable::Acceptor(_)]), "{said:?}");
@@ -311,6 +316,47 @@ fn who_lost_its_store_and_takes_part_again_does_so_when_it_is_restarted() {
     }
     world.run(60);
     assert_eq!(world.epochs(), [1, 1]);
+}
+
+#[test]
+fn of_two_voters_one_that_lost_its_store_takes_part_again() {
+    let mut world = World::new(electorate(2), 12);
+    world.run(5);
+    world.kill(2);
+    world.restart_without_disk(2);
+    for number in 1..=2 {
+        world.seat(number, 4).unwrap();
+    }
+    world.run(50);
+    assert_eq!(world.epochs(), [0, 0]);
+    world.run(60);
+    assert_eq!(world.epochs(), [1, 1]);
+}
+
+#[test]
+fn who_lost_its_store_after_an_epoch_began_has_forgotten_that_epoch_too() {
+    let mut world = World::new(electorate(3), 13);
+    world.run(5);
+    for number in 1..=3 {
+        world.seat(number, 4).unwrap();
+    }
+    world.run(30);
+    world.start(4, Vec::new(), Vec::new(), BTreeSet::new());
+    world.run(5);
+    world.kill(2);
+    world.kill(3);
+    // It begins with the first list, and is led to where the others are: nobody says that epoch 0 was undecided.
+    world.restart_without_disk(3);
+    world.run(1);
+    assert_eq!(world.epochs(), [1, 1, 1]);
+    assert!(world.stations[&3].conclave.has_forgotten());
+    let now = world.now;
+    world.with(1, |conclave| conclave.resign(now)).unwrap();
+    world.run(50);
+    assert_eq!(world.epochs(), [1, 1, 1], "three of four are needed");
+    // The two others are enough to take part again, though no quorum without it.
+    world.run(120);
+    assert_eq!(world.epochs(), [2, 2, 2]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod chain;
 mod choice;
 mod crowd;
 mod evidence;
+mod forgetting;
 mod founding;
 mod interleavings;
 mod leading;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use quorate_consensus::succession::{
-    Acceptor, Accusation, Change, Durable, Membership, Message, Output, Promise, Statement, To,
+    Acceptor, Accusation, Change, Durable, Membership, Message, Output, Promise, Reminder,
+    Statement, To,
 };
 use quorate_consensus::{Digest, Succession, Unproven};
 
@@ -184,8 +185,22 @@ impl Turning {
             Statement::Accuse(_) => to == C,
             Statement::Refused { .. } => self.bounds.are_refusals_lost,
             Statement::Accepted(_) => !self.bounds.who_counts.contains(&to),
+            Statement::YouAccepted(_) => !self.bounds.are_stores_lost,
             _ => false,
         }
+    }
+
+    /// Without what only a node that has forgotten hears.
+    fn plain(&self, mut message: Message) -> Message {
+        if let Message::At {
+            statement: Statement::Promise { reminder, .. },
+            ..
+        } = &mut message
+            && !self.bounds.are_stores_lost
+        {
+            *reminder = Reminder::default();
+        }
+        message
     }
 
     fn turn(&self, work: Work<'_>) -> Turn {
@@ -411,7 +426,7 @@ impl<'a> Work<'a> {
                     .into_iter()
                     .filter(|to| *to != from && !self.turning.is_lost(*to, &message))
                 {
-                    let message = Box::new(message.clone());
+                    let message = Box::new(self.turning.plain(message.clone()));
                     let content = Content::Message { from, message };
                     self.sent.push(Envelope { to, content });
                 }
@@ -503,7 +518,7 @@ impl<'a> Work<'a> {
         Statement::Promise {
             promise,
             change: None,
-            yours: None,
+            reminder: Reminder::default(),
         }
     }
 

@@ -93,6 +93,7 @@ fn say(message: &Message) -> String {
             ..
         } => format!("ACCEPT {} {}", ballot(&proposed.ballot), change(what)),
         Statement::Accepted(one) => format!("ACCEPTED {}", ballot(&one.ballot)),
+        Statement::YouAccepted(one) => format!("YOU ACCEPTED {}", ballot(&one.ballot)),
     }
 }
 

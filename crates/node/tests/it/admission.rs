@@ -49,7 +49,7 @@ fn a_denied_candidate_is_told_by_which_seed_and_why_and_is_not_dialled() {
 fn one_host_has_so_many_candidates_at_once_and_the_others_come_back() {
     let options = Options {
         // Three seeds: two at each.
-        candidates_per_host_max: 5,
+        candidates_per_host_max: 8,
         ..Options::default()
     };
     let mut world = World::with(options, [AskOperator; 3]);
@@ -81,6 +81,7 @@ fn one_host_has_so_many_candidates_at_once_and_the_others_come_back() {
 fn candidates_who_were_not_looked_at_for_want_of_time_get_no_vote() {
     let mut options = Options::default();
     options.council.deadline = SECOND;
+    options.candidates_per_host_max = 1000;
     let mut world = World::with(options, [everybody(), everybody(), everybody()]);
     let candidates = 10..210;
     for peer in candidates.clone() {

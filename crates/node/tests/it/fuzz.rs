@@ -10,7 +10,7 @@ use quorate_node::SeedList;
 use quorate_node::consensus::conclave::Step;
 use quorate_node::consensus::succession::{
     Accepted, Acceptor, Accusation, Ballot, Chain, Change, Durable, Evidence, Founding, Leave,
-    Link, Opinion, Place, Predecessor, Promise, Proposed, Statement,
+    Link, Opinion, Place, Predecessor, Promise, Proposed, Reminder, Statement,
 };
 use quorate_node::consensus::{
     CREDENTIAL_LEN_MAX, Certificate, Choice, DeadReport, Departure, Digest, Electorate, Finding,
@@ -570,13 +570,21 @@ fn accusation() -> BoxedStrategy<Accusation> {
         .boxed()
 }
 
+fn reminder() -> BoxedStrategy<Reminder> {
+    let heard = prop_oneof![3 => 0..5_u64, 1 => any::<u64>()];
+    let yours = proptest::option::of(accepted().prop_map(Box::new));
+    (heard, yours)
+        .prop_map(|(heard, yours)| Reminder { heard, yours })
+        .boxed()
+}
+
 fn statement() -> BoxedStrategy<Statement> {
     prop_oneof![
         2 => accusation().prop_map(Statement::Accuse),
         1 => leave().prop_map(Statement::Leave),
         3 => ballot().prop_map(Statement::Prepare),
-        2 => (promise(), proptest::option::of(change().prop_map(Arc::new)), proptest::option::of(accepted().prop_map(Box::new)))
-            .prop_map(|(promise, change, yours)| Statement::Promise { promise, change, yours }),
+        2 => (promise(), proptest::option::of(change().prop_map(Arc::new)), reminder())
+            .prop_map(|(promise, change, reminder)| Statement::Promise { promise, change, reminder }),
         1 => (ballot(), ballot()).prop_map(|(ballot, promised)| Statement::Refused { ballot, promised }),
         3 => proposed().prop_map(|(proposed, change, promises)| Statement::Accept {
             proposed,
@@ -584,6 +592,7 @@ fn statement() -> BoxedStrategy<Statement> {
             promises,
         }),
         2 => accepted().prop_map(Statement::Accepted),
+        1 => accepted().prop_map(Statement::YouAccepted),
     ]
     .boxed()
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_consensus::succession::{
-    Accepted, Ballot, Change, Leave, Link, Place, Promise, Statement,
+    Accepted, Ballot, Change, Leave, Link, Place, Promise, Reminder, Statement,
 };
 use quorate_consensus::{Digest, assembly};
 use quorate_node::protocol::{Message, Purpose};
@@ -100,7 +100,7 @@ fn statement(place: &Place, hands: &mut Hands) -> Statement {
         1 => Statement::Promise {
             promise: Promise::sign(&*signer, place, ballot, None),
             change: None,
-            yours: None,
+            reminder: Reminder::default(),
         },
         2 => Statement::Leave(Leave::sign(&*signer, place)),
         _ => {

@@ -1,6 +1,6 @@
 //! Who contradicts itself leaves evidence that anyone can check, and that nobody can make up.
 
-use quorate_consensus::succession::{Evidence, Message, Output, Statement};
+use quorate_consensus::succession::{Evidence, Message, Output, Reminder, Statement};
 use quorate_consensus::{Choice, NetworkId, Succession};
 
 use super::ring::{Ring, drain};
@@ -165,7 +165,7 @@ fn a_promise_that_hides_an_acceptance_to_the_leader_or_in_an_accept() {
         Statement::Promise {
             promise: hiding,
             change: None,
-            yours: None,
+            reminder: Reminder::default(),
         },
     );
     let evidence = shown(&ring, &mut leader);

@@ -123,9 +123,9 @@ impl Seed {
         let host = self.connections.get(conn);
         let host = host.and_then(|conn| Host::of(&conn.address));
         let council = &self.council;
-        // Its share: who asks every seed has no more votes open at any of them.
-        let seats = council.electorate().seats().len();
-        let max = self.options.candidates_per_host_max.div_ceil(seats);
+        // Its share: who asks every seed has no more votes open.
+        let seats = council.electorate().seats().len().max(1);
+        let max = (self.options.candidates_per_host_max / seats).max(1);
         let is_open = |id: &ProposalId| council.is_open(id) && !council.is_carried(id);
         if let Some(host) = host.as_ref().filter(|_| is_news)
             && self.candidacies.of(host, is_open) >= max

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use quorate_consensus::assembly;
 use quorate_consensus::succession::{
     Accepted, Accusation, Ballot, Change, Durable, Founding, Link, Membership,
-    Message as Succession, Opinion, Promise, Statement,
+    Message as Succession, Opinion, Promise, Reminder, Statement,
 };
 use quorate_consensus::{Choice, Digest, Record, Unproven};
 use quorate_node::protocol::{JoinMessage, Message};
@@ -321,7 +321,7 @@ fn contradictions_are_reported() {
         say(Statement::Promise {
             promise,
             change: None,
-            yours: None,
+            reminder: Reminder::default(),
         })
     };
     promise(101, None).unwrap();
