@@ -133,9 +133,9 @@ impl Succession {
     /// It takes part again once it leads a ballot in which so many *others* promise that no quorum goes without one of them, who
     /// have accepted nothing, and had heard of nothing but ballots far below. What it may have accepted is not decided then, and
     /// never will be; and what it may have promised is below, unless a leader that none of them heard was far ahead of them.
-    /// If it had accepted something, those who heard that tell it, and it leaves the whole decision to the others. Who waits
-    /// before it asks is told in time, and whatever was under way has ended: see
-    /// [`Config::remember_after`](crate::assembly::Config::remember_after).
+    /// If something is accepted, perhaps by itself, of which those who heard it tell it, a quorum of others has to promise, and it
+    /// leads what they accepted to its end. Who waits before it asks is told in time, and whatever was under way has ended:
+    /// see [`Config::remember_after`](crate::assembly::Config::remember_after).
     pub const fn forget(&mut self) {
         self.has_forgotten = self.acceptor.is_none();
     }

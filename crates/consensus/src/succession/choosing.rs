@@ -33,9 +33,7 @@ impl Succession {
     pub fn has_cause(&self) -> bool {
         if self.has_forgotten {
             let is_member = |node: &&NodeId| self.membership.member(node).is_some();
-            // What it is known to have accepted it would have to name, and cannot.
             return self.membership.member(&self.me).is_some()
-                && !self.accepted.contains_key(&self.me)
                 && self.present.iter().filter(is_member).count() >= needed(&self.membership, true);
         }
         self.membership.member(&self.me).is_some()

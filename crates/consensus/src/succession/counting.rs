@@ -292,11 +292,12 @@ impl Succession {
         }
         change.verify(&self.membership, keys.scheme)?;
         self.changes.insert(proposed.change, change.clone());
-        if self.has_forgotten {
+        if self.has_forgotten && from != self.me {
             // Knows what the others accept, and counts it.
             self.leave_to(from, ballot);
             return Ok(());
         }
+        self.has_forgotten = false;
         self.become_acceptor(ballot, Some((proposed, change)));
         let accepted = Accepted::sign(keys.signer, &place, ballot, proposed.change);
         self.send(To::All, self.at(Statement::Accepted(accepted)));

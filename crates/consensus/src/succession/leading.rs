@@ -126,8 +126,12 @@ impl Succession {
             if let Some(own) = reminder.yours.as_deref().filter(|own| own.voter == self.me) {
                 self.handle_accepted(*own, keys)?;
             }
-            self.remember(promise, reminder.heard);
-            return Ok(());
+            let max = promise.ballot.counter.saturating_add(COUNTER_JUMP_MAX);
+            if reminder.heard.saturating_add(2 * FORGOTTEN_STEP) > promise.ballot.counter {
+                // What this member may have promised is not below for certain: the next ballot is above that.
+                self.counter = self.counter.max(reminder.heard.min(max));
+                return Ok(());
+            }
         }
         let mut known = None;
         if let Some((ballot, hash)) = promise.accepted {
@@ -144,36 +148,32 @@ impl Succession {
         if let Some(leading) = &mut self.leading {
             leading.promises.insert(promise.voter, promise);
             leading.changes.extend(known);
-            if leading.promises.len() >= self.membership.quorum() {
+            let promises = leading.promises.len();
+            if self.has_forgotten {
+                self.remember(keys);
+            } else if promises >= self.membership.quorum() {
                 self.propose(keys);
             }
         }
         Ok(())
     }
 
-    /// Counts a promise to a member that has forgotten what it said, if its sender has accepted nothing, and had heard of no
-    /// ballot near this one: what this member may have promised is below, then, too. Above what others heard, it leads the next.
-    fn remember(&mut self, promise: Promise, heard: u64) {
-        let Some(leading) = &mut self.leading else {
+    /// Takes part again, if so many others have promised that it may. Where something is accepted already, it asks a quorum of
+    /// them to accept that in its ballot, and goes along itself: whatever it has forgotten is below.
+    fn remember(&mut self, keys: &Keys<'_>) {
+        let Some(leading) = &self.leading else {
             return;
         };
-        let ballot = leading.ballot;
-        if self.accepted.contains_key(&self.me) {
-            // It would contradict itself: the others decide.
-            self.leading = None;
-            self.out.push_back(Output::Refused);
-            return;
-        }
-        if promise.accepted.is_some() || heard.saturating_add(2 * FORGOTTEN_STEP) > ballot.counter {
-            let max = ballot.counter.saturating_add(COUNTER_JUMP_MAX);
-            self.counter = self.counter.max(heard.min(max));
-            return;
-        }
-        leading.promises.insert(promise.voter, promise);
-        if leading.promises.len() >= needed(&self.membership, true) {
+        let (ballot, promises) = (leading.ballot, leading.promises.values());
+        let clean = promises.filter(|promise| promise.accepted.is_none());
+        // What it is known to have accepted it would have to name in promises, and cannot.
+        let is_known = self.accepted.contains_key(&self.me);
+        if clean.count() >= needed(&self.membership, true) && !is_known {
             self.leading = None;
             self.has_forgotten = false;
             self.become_acceptor(ballot, None);
+        } else if leading.promises.len() >= self.membership.quorum() && leading.proposed.is_none() {
+            self.propose(keys);
         }
     }
 

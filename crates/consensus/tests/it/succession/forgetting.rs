@@ -71,33 +71,49 @@ fn it_takes_part_again_by_so_many_others_that_no_quorum_goes_without_one_of_them
 }
 
 #[test]
-fn who_has_accepted_something_does_not_count_and_who_knows_that_it_did_itself_ends_it() {
+fn what_others_have_accepted_it_leads_to_its_end() {
     let ring = Ring::new(5);
     let change = ring.admission(&ring.record(50, 1));
-    let first = ring.ballot(1, 1);
+    let promises = [1, 2, 5].map(|voter| ring.promise(voter, ring.ballot(1, 2), None));
     let mut accepting = ring.part(1);
-    let accept = ring.accept(2, 1, &change, {
-        let ballot = ring.ballot(1, 2);
-        [1, 2, 5]
-            .map(|voter| ring.promise(voter, ballot, None))
-            .into()
-    });
+    let accept = ring.accept(2, 1, &change, promises.to_vec());
     hear(&ring, 1, &mut accepting, 2, accept);
     let mut part = forgetful(&ring, &[1, 2, 3, 4]);
     let ballot = lead(&ring, &mut part);
     ask(&ring, &mut part, 1, &mut accepting, ballot);
-    for number in [2, 3] {
-        ask(&ring, &mut part, number, &mut ring.part(number), ballot);
-    }
-    assert!(part.has_forgotten(), "one of three has accepted");
+    ask(&ring, &mut part, 2, &mut ring.part(2), ballot);
+    assert!(part.has_forgotten(), "of three, one has accepted");
+    let answer = hear(&ring, 3, &mut ring.part(3), 5, Statement::Prepare(ballot));
+    let outputs = hear(&ring, 5, &mut part, 3, statements(&answer)[0].clone());
+    let said = statements(&outputs);
+    assert!(
+        matches!(said[..], [Statement::Accept { proposed, .. }, Statement::Accepted(accepted)]
+            if proposed.change == change.hash() && accepted.ballot == ballot),
+        "{said:?}"
+    );
+    assert!(!part.has_forgotten());
+}
 
+#[test]
+fn who_is_told_that_it_has_accepted_something_does_not_say_otherwise() {
+    let ring = Ring::new(5);
+    let change = ring.admission(&ring.record(50, 1));
     // Member 4 heard what member 5 has forgotten.
     let mut witness = ring.part(4);
-    let accepted = Statement::Accepted(ring.accepted(5, first, &change));
-    hear(&ring, 4, &mut witness, 5, accepted);
-    ask(&ring, &mut part, 4, &mut witness, ballot);
-    assert!(part.has_forgotten());
-    assert_eq!(part.leads(), None);
+    let accepted = ring.accepted(5, ring.ballot(1, 1), &change);
+    hear(&ring, 4, &mut witness, 5, Statement::Accepted(accepted));
+    for is_told_before in [true, false] {
+        let mut part = forgetful(&ring, &[2, 3, 4]);
+        if is_told_before {
+            hear(&ring, 5, &mut part, 4, Statement::YouAccepted(accepted));
+        }
+        let ballot = lead(&ring, &mut part);
+        ask(&ring, &mut part, 2, &mut ring.part(2), ballot);
+        ask(&ring, &mut part, 3, &mut ring.part(3), ballot);
+        ask(&ring, &mut part, 4, &mut witness.clone(), ballot);
+        assert!(part.has_forgotten());
+        assert_eq!(part.leads(), None, "there is nothing to propose");
+    }
 }
 
 /// A leader that only it heard may have been far ahead, since it led above what it had led before.
