@@ -134,6 +134,11 @@ impl Assembly {
         self.core.forget();
     }
 
+    /// How many other members one that has forgotten can ask; see [`Succession::set_asked`].
+    pub const fn set_asked(&mut self, others: usize) {
+        self.core.set_asked(others);
+    }
+
     /// What was decided so far.
     pub const fn chain(&self) -> &Chain {
         &self.chain
@@ -345,7 +350,9 @@ impl Assembly {
             }
             Message::Succession(message) => {
                 // A disk that does not take what is said makes this member silent, not forgetful.
-                if !self.may_speak() || !self.met.contains(&from) {
+                // Who has forgotten what it said asks everybody, and so hears everybody.
+                let is_heard = self.met.contains(&from) || self.core.has_forgotten();
+                if !self.may_speak() || !is_heard {
                     return Ok(());
                 }
                 let promised = self.core.promised();
@@ -499,6 +506,11 @@ impl Assembly {
             succession::Output::Persist(_) => {}
             succession::Output::Send { to, message } => {
                 let to: Vec<NodeId> = match to {
+                    // Who has forgotten what it said asks also those that it takes for dead, or wants out.
+                    To::All if self.core.has_forgotten() => {
+                        let members = self.membership().members().map(|record| record.node);
+                        members.filter(|node| *node != self.me).collect()
+                    }
                     To::All => self.met.iter().copied().collect(),
                     To::One(node) => self.met.get(&node).copied().into_iter().collect(),
                 };

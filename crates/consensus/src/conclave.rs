@@ -397,6 +397,11 @@ impl Conclave {
         if self.assembly.is_none() && self.electorate.contains(&self.signer.id()) {
             self.assemble(now);
         }
+        if let Some(assembly) = self.assembly.as_mut().filter(|_| self.has_forgotten) {
+            // Those too that its person wants unseated.
+            let is_voter = |node: &&NodeId| self.electorate.contains(node);
+            assembly.set_asked(self.linked.iter().filter(is_voter).count());
+        }
         while let Some(output) = self.assembly.as_mut().and_then(Assembly::poll_output) {
             let epoch = self.electorate.epoch();
             match output {

@@ -101,6 +101,8 @@ pub struct Succession {
     leading: Option<Leading>,
     /// What this member said of the present decision, it may not know any more.
     has_forgotten: bool,
+    /// How many other members it can ask to take part again, present or not.
+    asked: usize,
     out: VecDeque<Output>,
 }
 
@@ -122,6 +124,7 @@ impl Succession {
             counter: 0,
             leading: None,
             has_forgotten: false,
+            asked: 0,
             out: VecDeque::new(),
         }
     }
@@ -180,6 +183,11 @@ impl Succession {
             | Durable::Link(_)
             | Durable::Fork(_) => {}
         }
+    }
+
+    /// How many other members one that has forgotten can ask, whatever it thinks of them.
+    pub const fn set_asked(&mut self, others: usize) {
+        self.asked = others;
     }
 
     /// Whether it may have said of the present decision what it does not know any more.

@@ -29,12 +29,11 @@ impl Succession {
     }
 
     /// Whether this member has reason to lead a ballot: it knows a valid change, or has accepted one; or it has forgotten what it
-    /// said, and is in touch with enough others to take part again.
+    /// said, and can ask enough others to take part again.
     pub fn has_cause(&self) -> bool {
         if self.has_forgotten {
-            let is_member = |node: &&NodeId| self.membership.member(node).is_some();
             return self.membership.member(&self.me).is_some()
-                && self.present.iter().filter(is_member).count() >= needed(&self.membership, true);
+                && self.asked >= needed(&self.membership, true);
         }
         self.membership.member(&self.me).is_some()
             && (self

@@ -427,19 +427,17 @@ impl Succession {
             return;
         };
         leading.refused.insert(from);
-        let (goes_itself, needed) = (
-            !self.has_forgotten,
-            needed(&self.membership, self.has_forgotten),
-        );
-        let may_go_along = |node: &NodeId| {
-            ((*node == self.me && goes_itself) || self.present.contains(node))
-                && !leading.refused.contains(node)
+        let left = if self.has_forgotten {
+            // Others than itself, present or not.
+            self.asked.saturating_sub(leading.refused.len())
+        } else {
+            let may_go_along = |node: &NodeId| {
+                (*node == self.me || self.present.contains(node)) && !leading.refused.contains(node)
+            };
+            let members = self.membership.members();
+            members.filter(|record| may_go_along(&record.node)).count()
         };
-        let left = self
-            .membership
-            .members()
-            .filter(|record| may_go_along(&record.node));
-        if left.count() < needed {
+        if left < needed(&self.membership, self.has_forgotten) {
             self.leading = None;
             self.out.push_back(Output::Refused);
         }

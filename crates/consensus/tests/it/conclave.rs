@@ -333,6 +333,24 @@ fn of_two_voters_one_that_lost_its_store_takes_part_again() {
     assert_eq!(world.epochs(), [1, 1]);
 }
 
+/// The two who are to go take part in no ballot that a leader chose freely, but in this one they do.
+#[test]
+fn those_who_are_to_be_unseated_help_one_that_lost_its_store_to_take_part_again() {
+    let mut world = World::new(electorate(5), 14);
+    world.run(5);
+    world.kill(5);
+    world.restart_without_disk(5);
+    world.run(5);
+    for number in [1, 2, 5] {
+        for unwanted in [3, 4] {
+            world.unseat(number, unwanted).unwrap();
+        }
+    }
+    world.run(200);
+    assert_eq!(world.epochs(), [1; 5]);
+    assert_eq!(voters(world.electorate(1)), [1, 2, 5].map(node));
+}
+
 #[test]
 fn who_lost_its_store_after_an_epoch_began_has_forgotten_that_epoch_too() {
     let mut world = World::new(electorate(3), 13);

@@ -303,9 +303,8 @@ impl<'a> Work<'a> {
         (store.accusation, store.acceptor) = (None, None);
         let mut work = Self::begin(turning, who, store, led);
         work.node.succession.forget();
-        for other in ALL.into_iter().filter(|other| *other != who) {
-            work.node.succession.set_present(id(other), true);
-        }
+        let others = work.node.succession.membership().len() - 1;
+        work.node.succession.set_asked(others);
         work
     }
 

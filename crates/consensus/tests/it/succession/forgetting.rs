@@ -5,13 +5,11 @@ use quorate_consensus::succession::{Ballot, Output, Statement};
 
 use super::ring::{Ring, drain, statements};
 
-/// Member 5 of five, linked with these.
-fn forgetful(ring: &Ring, linked: &[u64]) -> Succession {
+/// Member 5 of five, which can ask so many.
+fn forgetful(ring: &Ring, others: usize) -> Succession {
     let mut part = ring.part(5);
     part.forget();
-    for number in linked {
-        part.set_present(ring.id(*number), true);
-    }
+    part.set_asked(others);
     part
 }
 
@@ -39,9 +37,9 @@ fn ask(ring: &Ring, part: &mut Succession, number: u64, other: &mut Succession, 
 #[test]
 fn it_takes_part_again_by_so_many_others_that_no_quorum_goes_without_one_of_them() {
     let ring = Ring::new(5);
-    let mut part = forgetful(&ring, &[1, 2]);
+    let mut part = forgetful(&ring, 2);
     assert!(!part.has_cause(), "two others are too few");
-    part.set_present(ring.id(3), true);
+    part.set_asked(3);
     let prepare = Statement::Prepare(ring.ballot(1, 2));
     let answer = hear(&ring, 5, &mut part, 2, prepare.clone());
     assert!(matches!(
@@ -78,7 +76,7 @@ fn what_others_have_accepted_it_leads_to_its_end() {
     let mut accepting = ring.part(1);
     let accept = ring.accept(2, 1, &change, promises.to_vec());
     hear(&ring, 1, &mut accepting, 2, accept);
-    let mut part = forgetful(&ring, &[1, 2, 3, 4]);
+    let mut part = forgetful(&ring, 4);
     let ballot = lead(&ring, &mut part);
     ask(&ring, &mut part, 1, &mut accepting, ballot);
     ask(&ring, &mut part, 2, &mut ring.part(2), ballot);
@@ -103,7 +101,7 @@ fn who_is_told_that_it_has_accepted_something_does_not_say_otherwise() {
     let accepted = ring.accepted(5, ring.ballot(1, 1), &change);
     hear(&ring, 4, &mut witness, 5, Statement::Accepted(accepted));
     for is_told_before in [true, false] {
-        let mut part = forgetful(&ring, &[2, 3, 4]);
+        let mut part = forgetful(&ring, 3);
         if is_told_before {
             hear(&ring, 5, &mut part, 4, Statement::YouAccepted(accepted));
         }
@@ -128,7 +126,7 @@ fn who_forgets_a_second_time_goes_above_all_that_came_of_the_first() {
         }
         ballot
     };
-    let mut part = forgetful(&ring, &[1, 2, 3]);
+    let mut part = forgetful(&ring, 3);
     let first = take_part(&mut part);
     assert!(!part.has_forgotten());
     let heard_by_it_alone = ring.ballot(first.counter + 1, 4);
@@ -141,7 +139,7 @@ fn who_forgets_a_second_time_goes_above_all_that_came_of_the_first() {
     );
     assert_eq!(part.promised(), Some(heard_by_it_alone));
 
-    let mut part = forgetful(&ring, &[1, 2, 3]);
+    let mut part = forgetful(&ring, 3);
     let same = take_part(&mut part);
     assert!(same < heard_by_it_alone && part.has_forgotten());
     let second = take_part(&mut part);
@@ -152,7 +150,7 @@ fn who_forgets_a_second_time_goes_above_all_that_came_of_the_first() {
 #[test]
 fn lower_ballots_do_not_stop_it_and_higher_ones_do() {
     let ring = Ring::new(5);
-    let mut part = forgetful(&ring, &[1, 2, 3]);
+    let mut part = forgetful(&ring, 3);
     let own = lead(&ring, &mut part);
     for counter in [1, 1, 2] {
         let lower = Statement::Prepare(ring.ballot(counter, 4));
@@ -171,9 +169,7 @@ fn who_is_refused_by_too_many_does_not_count_on_itself() {
     let ring = Ring::new(3);
     let mut part = ring.part(3);
     part.forget();
-    for number in [1, 2] {
-        part.set_present(ring.id(number), true);
-    }
+    part.set_asked(2);
     assert!(part.lead(&ring.keys(3)));
     let ballot = part.leads().unwrap();
     let promised = ring.ballot(ballot.counter + 1, 1);
