@@ -1,5 +1,5 @@
-//! A leader's part in a ballot: PREPARE, and ACCEPT once a quorum has promised. Who has forgotten what it said proposes nothing,
-//! and takes part again once enough others have promised.
+//! A leader's part in a ballot: PREPARE, and ACCEPT once a quorum has promised. Who has forgotten what it said leads to take part
+//! again: once enough others have promised it need not propose, unless something is accepted already.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
