@@ -33,6 +33,7 @@ mod choosing;
 mod counting;
 mod error;
 mod evidence;
+mod forgetting;
 mod founding;
 mod history;
 mod leading;
@@ -63,11 +64,6 @@ const OPINIONS_MAX: usize = 1024;
 
 /// How far above the highest counter heard a ballot may be.
 const COUNTER_JUMP_MAX: u64 = 65_536;
-
-/// So far at least a member that has forgotten goes above all that others heard, and twice as far at most: above what it may
-/// have promised. A leader that only it could hear then would have had to lead as many ballots. Several such steps fit under
-/// the limit.
-const FORGOTTEN_STEP: u64 = COUNTER_JUMP_MAX / 16;
 
 /// How a member signs, and how everybody checks.
 #[derive(Debug, Clone, Copy)]
@@ -129,20 +125,6 @@ impl Succession {
         }
     }
 
-    /// This member has lost what it said, perhaps of the present decision, unless what was restored shows that it has taken part
-    /// since. It takes part in no ballot, since it may have promised or accepted otherwise; it counts what others say, and
-    /// follows what they decide. That it gives the opinions that it gave before is its caller's to see to.
-    ///
-    /// It takes part again once it leads a ballot in which so many *others* promise that no quorum goes without one of them, who
-    /// have accepted nothing, and had heard of nothing but ballots far below. What it may have accepted is not decided then, and
-    /// never will be; and what it may have promised is below, unless a leader that none of them heard was far ahead of them.
-    /// If something is accepted, perhaps by itself, of which those who heard it tell it, a quorum of others has to promise, and it
-    /// leads what they accepted to its end. Who waits before it asks is told in time, and whatever was under way has ended:
-    /// see [`Config::remember_after`](crate::assembly::Config::remember_after).
-    pub const fn forget(&mut self) {
-        self.has_forgotten = self.acceptor.is_none();
-    }
-
     /// Takes back what this member said before it was restarted, in any order. Links are the caller's to apply first;
     /// what belongs to an earlier epoch is void and passed over.
     pub fn restore(&mut self, said: Durable, keys: &Keys<'_>) {
@@ -183,16 +165,6 @@ impl Succession {
             | Durable::Link(_)
             | Durable::Fork(_) => {}
         }
-    }
-
-    /// How many other members one that has forgotten can ask, whatever it thinks of them.
-    pub const fn set_asked(&mut self, others: usize) {
-        self.asked = others;
-    }
-
-    /// Whether it may have said of the present decision what it does not know any more.
-    pub const fn has_forgotten(&self) -> bool {
-        self.has_forgotten
     }
 
     /// Whose part this is.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Succession;
 use super::change::{Change, allows_needed};
-use super::leading::needed;
 use super::opinion::Opinion;
 use crate::id::{NodeId, Signature};
 use crate::record::Record;
@@ -32,8 +31,7 @@ impl Succession {
     /// said, and can ask enough others to take part again.
     pub fn has_cause(&self) -> bool {
         if self.has_forgotten {
-            return self.membership.member(&self.me).is_some()
-                && self.asked >= needed(&self.membership, true);
+            return self.membership.member(&self.me).is_some() && self.can_ask();
         }
         self.membership.member(&self.me).is_some()
             && (self

@@ -7,10 +7,9 @@ use super::ballot::{Accepted, Ballot, Promise, Proposed};
 use super::chain::Link;
 use super::change::Change;
 use super::evidence::{Evidence, contradict};
-use super::leading::needed;
-use super::message::{Acceptor, Durable, Output, Reminder, Statement, To};
+use super::message::{Acceptor, Durable, Output, Statement, To};
 use super::opinion::{Accusation, Leave, Opinion};
-use super::{COUNTER_JUMP_MAX, FORGOTTEN_STEP, Keys, OPINIONS_MAX, StatementError, Succession};
+use super::{COUNTER_JUMP_MAX, Keys, OPINIONS_MAX, StatementError, Succession};
 use crate::id::{Digest, NodeId};
 
 impl Succession {
@@ -68,12 +67,7 @@ impl Succession {
                 own(accepted.voter)?;
                 self.handle_accepted(accepted, keys)
             }
-            Statement::YouAccepted(accepted) => {
-                if self.has_forgotten && accepted.voter == self.me {
-                    self.handle_accepted(accepted, keys)?;
-                }
-                Ok(())
-            }
+            Statement::YouAccepted(accepted) => self.handle_own_accepted(accepted, keys),
         }
     }
 
@@ -208,10 +202,7 @@ impl Succession {
             .map(|(proposed, _)| (proposed.ballot, proposed.change));
         let promise = Promise::sign(keys.signer, &place, ballot, named);
         let change = accepted.as_ref().map(|(_, change)| change.clone());
-        let reminder = Reminder {
-            heard: self.counter - self.counter % FORGOTTEN_STEP,
-            yours: self.accepted.get(&from).copied().map(Box::new),
-        };
+        let reminder = self.reminder_for(&from);
         if promised != Some(ballot) {
             self.become_acceptor(ballot, accepted);
         }
@@ -427,24 +418,25 @@ impl Succession {
             return;
         };
         leading.refused.insert(from);
-        let left = if self.has_forgotten {
-            // Others than itself, present or not.
-            self.asked.saturating_sub(leading.refused.len())
+        let is_refused = if self.has_forgotten {
+            let refused = leading.refused.len();
+            self.is_refused_by(refused)
         } else {
             let may_go_along = |node: &NodeId| {
                 (*node == self.me || self.present.contains(node)) && !leading.refused.contains(node)
             };
             let members = self.membership.members();
-            members.filter(|record| may_go_along(&record.node)).count()
+            let left = members.filter(|record| may_go_along(&record.node));
+            left.count() < self.membership.quorum()
         };
-        if left < needed(&self.membership, self.has_forgotten) {
+        if is_refused {
             self.leading = None;
             self.out.push_back(Output::Refused);
         }
     }
 
     /// Says that this member does not go along with a ballot, and which one it promised, if that is why.
-    fn refuse(&mut self, from: NodeId, ballot: Ballot) {
+    pub(super) fn refuse(&mut self, from: NodeId, ballot: Ballot) {
         let promised = self.promised().unwrap_or(ballot).max(ballot);
         if from == self.me {
             self.leading = None;
@@ -455,16 +447,6 @@ impl Succession {
                 self.at(Statement::Refused { ballot, promised }),
             );
         }
-    }
-
-    /// Somebody leads while this member has forgotten what it said: it does not go along. A larger ballot goes before its own.
-    fn leave_to(&mut self, leader: NodeId, ballot: Ballot) {
-        self.counter = self.counter.max(ballot.counter);
-        if self.leads().is_some_and(|own| own < ballot) {
-            self.leading = None;
-            self.out.push_back(Output::Refused);
-        }
-        self.refuse(leader, ballot);
     }
 
     fn repeat_accepted(&mut self, to: NodeId) {

@@ -1,5 +1,4 @@
-//! A leader's part in a ballot: PREPARE, and ACCEPT once a quorum has promised. Who has forgotten what it said leads to take part
-//! again: once enough others have promised it need not propose, unless something is accepted already.
+//! A leader's part in a ballot: PREPARE, and ACCEPT once a quorum has promised.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,20 +6,20 @@ use std::sync::Arc;
 use super::ballot::{Ballot, Promise, Proposed};
 use super::change::Change;
 use super::message::{Output, Reminder, Statement, To};
-use super::{COUNTER_JUMP_MAX, FORGOTTEN_STEP, Keys, Membership, StatementError, Succession};
+use super::{Keys, StatementError, Succession};
 use crate::id::{Digest, NodeId};
 
 /// A ballot that this member leads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Leading {
     pub(super) ballot: Ballot,
-    promises: BTreeMap<NodeId, Promise>,
+    pub(super) promises: BTreeMap<NodeId, Promise>,
     /// What promises name as accepted.
     changes: BTreeMap<Digest, Arc<Change>>,
     /// Who does not go along.
     pub(super) refused: BTreeSet<NodeId>,
     /// What is proposed, once a quorum has promised.
-    proposed: Option<(Proposed, Arc<Change>)>,
+    pub(super) proposed: Option<(Proposed, Arc<Change>)>,
 }
 
 impl Leading {
@@ -43,13 +42,13 @@ impl Succession {
         if !self.has_cause() {
             return false;
         }
-        let above = if self.has_forgotten {
-            2 * FORGOTTEN_STEP
+        let counter = if self.has_forgotten {
+            self.counter_above_all_said()
         } else {
-            1
+            self.counter.saturating_add(1)
         };
         let ballot = Ballot {
-            counter: self.counter.saturating_add(above),
+            counter,
             leader: self.me,
         };
         self.leading = Some(Leading {
@@ -122,16 +121,8 @@ impl Succession {
         if self.check_against_acceptance(&promise) {
             return Ok(());
         }
-        if self.has_forgotten {
-            if let Some(own) = reminder.yours.as_deref().filter(|own| own.voter == self.me) {
-                self.handle_accepted(*own, keys)?;
-            }
-            let max = promise.ballot.counter.saturating_add(COUNTER_JUMP_MAX);
-            if reminder.heard.saturating_add(2 * FORGOTTEN_STEP) > promise.ballot.counter {
-                // What this member may have promised is not below for certain: the next ballot is above that.
-                self.counter = self.counter.max(reminder.heard.min(max));
-                return Ok(());
-            }
+        if self.has_forgotten && !self.is_above_all_said(&promise, reminder, keys)? {
+            return Ok(());
         }
         let mut known = None;
         if let Some((ballot, hash)) = promise.accepted {
@@ -158,27 +149,8 @@ impl Succession {
         Ok(())
     }
 
-    /// Takes part again, if so many others have promised that it may. Where something is accepted already, it asks a quorum of
-    /// them to accept that in its ballot, and goes along itself: whatever it has forgotten is below.
-    fn remember(&mut self, keys: &Keys<'_>) {
-        let Some(leading) = &self.leading else {
-            return;
-        };
-        let (ballot, promises) = (leading.ballot, leading.promises.values());
-        let clean = promises.filter(|promise| promise.accepted.is_none());
-        // What it is known to have accepted it would have to name in promises, and cannot.
-        let is_known = self.accepted.contains_key(&self.me);
-        if clean.count() >= needed(&self.membership, true) && !is_known {
-            self.leading = None;
-            self.has_forgotten = false;
-            self.become_acceptor(ballot, None);
-        } else if leading.promises.len() >= self.membership.quorum() && leading.proposed.is_none() {
-            self.propose(keys);
-        }
-    }
-
     /// A quorum has promised: asks to accept what the promises demand, or else the own choice.
-    fn propose(&mut self, keys: &Keys<'_>) {
+    pub(super) fn propose(&mut self, keys: &Keys<'_>) {
         let Some(leading) = &self.leading else {
             return;
         };
@@ -207,16 +179,5 @@ impl Succession {
         self.send(To::All, self.at(accept));
         // The own acceptance comes as the others' do. It is valid, unless a larger ballot was promised meanwhile.
         let _accepted = self.handle_accept(self.me, proposed, change, &promises, keys);
-    }
-}
-
-/// How many have to promise. Of others than a leader that has forgotten, so many that no quorum goes without one of them: what
-/// they have not accepted, and will not, it cannot have decided with the rest.
-pub(super) fn needed(membership: &Membership, has_forgotten: bool) -> usize {
-    let quorum = membership.quorum();
-    if has_forgotten {
-        membership.len().saturating_sub(quorum) + 1
-    } else {
-        quorum
     }
 }
