@@ -188,7 +188,7 @@ impl Endorsed {
 }
 
 /// For how many epochs after the one that decided them ends are kept.
-const ENDS_KEPT: u64 = 2;
+pub(crate) const ENDS_KEPT: u64 = 2;
 
 impl StandingKey {
     /// Whether rosters keep it in `epoch`: an end that nothing is left to undo is forgotten.

@@ -24,7 +24,8 @@ pub struct Record {
     pub node: NodeId,
     /// Where to reach it, as `host:port`, 1 to [`ENDPOINTS_MAX`], in order of preference.
     pub endpoints: Vec<String>,
-    /// Which of its lives this is. A node that was evicted, or has forgotten what it said, takes the next.
+    /// Which of its lives this is. A node that was evicted, or has forgotten what it said, takes the next, but none before
+    /// the [`first_life`](crate::first_life) of the voters' epoch as far as it knows.
     pub incarnation: u64,
     /// Which try of this life: each is a new question, so a retry never looks like a voter changing its mind.
     pub attempt: u64,

@@ -1,5 +1,6 @@
 //! Why a proposal is not put to the vote.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::id::{NetworkId, NodeId};
@@ -36,6 +37,20 @@ pub enum ProposeError {
     /// The node's standing is that already, or beyond it.
     #[error("{}", settled(.0))]
     Settled(Arc<Proof>),
+    /// A life of another epoch: it may have been entered before, and its end forgotten. Whoever follows the changes of the
+    /// electorate takes the next after all it knows of, from [`first_life`](crate::first_life) on.
+    #[error(
+        "expected an incarnation from {} to {} in epoch {epoch}, got {got} (follow the changes of the electorate first)",
+        .expected.start, .expected.end.saturating_sub(1)
+    )]
+    AnotherEpochsLife {
+        /// The voters' epoch.
+        epoch: u64,
+        /// The lives that can be entered in it.
+        expected: Range<u64>,
+        /// The candidate's.
+        got: u64,
+    },
     /// An eviction of a node that is not known as a member at that incarnation.
     #[error("{suspect} is not known as a member at incarnation {incarnation}")]
     UnknownSuspect {

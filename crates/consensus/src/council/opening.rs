@@ -8,6 +8,7 @@ use super::matter::{Matter, Origin, Own};
 use super::{Council, Output, ProposeError};
 use crate::explanation::Withheld;
 use crate::id::ProposalId;
+use crate::life::open_lives;
 use crate::named::Named;
 use crate::proposal::Proposal;
 use crate::roster::{Standing, StandingKey};
@@ -118,7 +119,7 @@ impl Council {
                     Some(entry) if is_settled(&entry.key) => {
                         Err(ProposeError::Settled(entry.proof.clone()))
                     }
-                    _ => Ok(()),
+                    _ => self.check_life(record.incarnation),
                 }
             }
             Proposal::Evict(report) => {
@@ -147,6 +148,19 @@ impl Council {
             Proposal::Motion(motion) if self.electorate.contains(&motion.proposer) => Ok(()),
             Proposal::Motion(motion) => Err(ProposeError::NotAProposer(motion.proposer)),
         }
+    }
+
+    fn check_life(&self, life: u64) -> Result<(), ProposeError> {
+        let epoch = self.electorate.epoch();
+        let expected = open_lives(epoch);
+        if expected.contains(&life) {
+            return Ok(());
+        }
+        Err(ProposeError::AnotherEpochsLife {
+            epoch,
+            expected,
+            got: life,
+        })
     }
 
     /// The own vote, if it is durable and not forgotten yet. If nothing is remembered, whether there is room to remember

@@ -6,7 +6,7 @@ use quorate_consensus::council::{Decision, Output};
 use quorate_consensus::{
     Certificate, CertificateError, Choice, Council, Departure, Electorate, Endorsed, Endorsement,
     Handover, Merged, Passport, Proof, ProofError, Proposal, ProposeError, QuorumRule, Record,
-    Roster, Seal, Seat, Seating, Standing, Unproven, council,
+    Roster, Seal, Seat, Seating, Standing, Unproven, council, first_life,
 };
 
 use crate::sample::{
@@ -196,6 +196,32 @@ fn ends_are_forgotten_when_nothing_is_left_that_could_undo_them() {
         merge(&mut fresh, (*entry.proof).clone(), &epoch(3));
     }
     assert_eq!(fresh.digest(), all.digest());
+}
+
+#[test]
+fn a_life_whose_end_may_be_forgotten_is_not_entered_again() {
+    let now = start();
+    let enter = |number, life| {
+        let endpoints = vec!["10.0.0.1:1".to_owned()];
+        let record = Record::sign(&signer(51), NETWORK, endpoints, life, 9, START_MS).unwrap();
+        voter(&epoch(number)).propose(Proposal::Admit(record), now)
+    };
+    for number in 0..=2 {
+        assert!(enter(number, 1).is_ok(), "nothing is forgotten by {number}");
+    }
+    let Err(refused) = enter(3, 1) else {
+        panic!("a life of epoch 0 is entered in epoch 3");
+    };
+    assert_eq!(
+        refused.to_string(),
+        "expected an incarnation from 1000000000 to 3999999999 in epoch 3, got 1 (follow the changes of the electorate first)"
+    );
+    for number in 1..=3 {
+        assert!(enter(3, first_life(number)).is_ok(), "of {number}");
+    }
+    // Nor one that could be entered for too long.
+    assert!(enter(3, first_life(4)).is_err());
+    assert!(enter(3, u64::MAX).is_err());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quorate_sim::options::{FaultKind, NetworkKind, Options, Story};
 use quorate_sim::run::{Outcome, run};
+use quorate_sim::swarm;
 
 fn with_all_faults(network: NetworkKind, seed: u64) -> Options {
     Options {
@@ -126,6 +127,19 @@ fn runs_with_changes_of_seeds_that_once_broke_a_promise_hold() {
         options.duration = Duration::from_secs(40);
         options.story = Story::Reseating;
         assert_holds(&outcome(&options));
+    }
+}
+
+/// Runs of a swarm with all that their mix has: numbers and bases.
+const ONCE_BROKEN_IN_A_SWARM: &[(u64, u64)] = &[
+    // A node's end was forgotten, and it entered the same life again, with the same numbers.
+    (999, 5000),
+];
+
+#[test]
+fn runs_of_a_swarm_that_once_broke_a_promise_hold() {
+    for (number, base) in ONCE_BROKEN_IN_A_SWARM {
+        assert_holds(&outcome(&swarm::mix(*number, *base, None, 30)));
     }
 }
 

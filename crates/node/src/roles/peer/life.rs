@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate_consensus::{Departure, Digest, Entry, NodeId, Now, Proof, Record, Standing};
+use quorate_consensus::{
+    Departure, Digest, Entry, NodeId, Now, Proof, Record, Standing, first_life,
+};
 use rand_chacha::ChaCha8Rng;
 
 use super::Peer;
@@ -101,6 +103,18 @@ impl Life {
         }
     }
 
+    /// Takes no life that may have been this node's in an epoch whose ends are forgotten by now; returns whether it takes
+    /// another.
+    fn begin_in(&mut self, epoch: u64) -> bool {
+        let first = first_life(epoch);
+        let is_before = self.incarnation < first;
+        if is_before {
+            self.incarnation = first;
+            self.records.clear();
+        }
+        is_before
+    }
+
     /// A life before this one is known to have ended, or to be somebody else's: take the next.
     ///
     /// Lives that end at once come of two processes with one key, each of which ends the other's: they get slower.
@@ -132,6 +146,9 @@ impl Peer {
         let turn = usize::try_from(self.life.attempt).unwrap_or_default();
         let conn = sessions[turn % sessions.len()];
         self.life.attempt += 1;
+        if self.life.begin_in(self.electorate.epoch()) {
+            self.gossip.set_incarnation(self.life.incarnation);
+        }
         let signed = Record::sign_showing(
             self.life.credential.clone(),
             &*self.signer,
