@@ -152,7 +152,11 @@ impl<K> Builder<K> {
         let (identity, is_old, lock) = match (&self.identity, &self.data) {
             (Some(identity), _) => (identity.clone(), false, None),
             (None, Some(data)) => {
-                let path = data.join("key");
+                let (path, store) = (data.join("key"), data.join("store.redb"));
+                if store.exists() && !path.exists() {
+                    // A new key beside it would be in the way of the one that it belongs to.
+                    return Err(StartError::StoreWithoutKey { key: path, store });
+                }
                 let (identity, is_new) = Identity::load_or_create(&path)?;
                 (identity, !is_new, Some(Identity::lock(&path)?))
             }

@@ -261,6 +261,12 @@ fn parse_line(text: &str) -> Result<SeedLine, (&'static str, &str)> {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
     };
+    if host == "network" && pin.is_some() && port.parse::<u16>().is_err() {
+        return Err((
+            "network,network-id,epoch with an id of 64 hexadecimal digits",
+            text,
+        ));
+    }
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let host = match bare.parse::<IpAddr>() {
         Ok(IpAddr::V6(ip)) => format!("[{ip}]"),
@@ -414,6 +420,10 @@ mod tests {
             (
                 "a,1\na b,2",
                 "line 2: expected an IP address or a host name, got \"a b\"",
+            ),
+            (
+                "network,abcd,3",
+                "line 1: expected network,network-id,epoch with an id of 64 hexadecimal digits, got \"network,abcd,3\"",
             ),
             (
                 "a,1,zz",

@@ -1,6 +1,7 @@
 //! Why a node does not start.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use quorate_consensus::succession::LinkError;
 use quorate_consensus::{ElectorateError, HandoverError, ProofError, RecordError, council};
@@ -78,6 +79,16 @@ pub enum StartError {
         "expected the address of a bootstrap or of a member to join, or to be told to found a network; got none"
     )]
     NoDiscovery,
+    /// A store is one key's.
+    #[error(
+        "expected the key {} that {} belongs to, and it is not there; put the key back, or move the store away", .key.display(), .store.display()
+    )]
+    StoreWithoutKey {
+        /// Where the key was expected.
+        key: PathBuf,
+        /// What is there.
+        store: PathBuf,
+    },
     /// A member's key is worth nothing without what it has said.
     #[error("a member's key needs a data directory, where what it says is kept beside it")]
     KeyWithoutStore,

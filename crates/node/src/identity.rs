@@ -214,7 +214,8 @@ fn check_permissions(file: &fs::File, path: &Path) -> Result<(), IdentityError> 
     use std::os::unix::fs::PermissionsExt as _;
     let metadata = file.metadata().map_err(|source| io_error(path, source))?;
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
+    // A directory is no secret; reading it says what it is.
+    if mode & 0o077 == 0 || metadata.is_dir() {
         Ok(())
     } else {
         Err(IdentityError::Permissions {

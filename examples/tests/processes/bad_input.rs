@@ -178,7 +178,6 @@ fn a_key_file_that_cannot_be_used_is_told_and_left_alone() {
     }
     // Not even the owner can read these, nor even root.
     fs::create_dir_all(net.path("directory/key")).unwrap();
-    fs::set_permissions(net.path("directory/key"), Permissions::from_mode(0o700)).unwrap();
     for (data, expected) in [
         (
             "directory",
