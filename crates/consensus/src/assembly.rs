@@ -359,7 +359,7 @@ impl Assembly {
                 let heard = self.with_core(|core, keys| core.handle_message(from, *message, keys));
                 if let Err(succession::StatementError::Counter { .. }) = heard {
                     // An honest member can come to lead such a ballot; it repeats itself until it is followed.
-                    self.core.raise_counter();
+                    self.core.raise_limit();
                     return Ok(());
                 }
                 match heard? {

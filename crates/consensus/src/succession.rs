@@ -19,7 +19,8 @@
 //!   epoch is decided once: all chains are prefixes of one. A member that does leaves [`Evidence`].
 //! - A statement leaves only after it is durable: see [`Output::Persist`]. PREPARE and ACCEPT are questions, and may leave
 //!   before: a leader that forgets that it asked may lead the same ballot again, but proposes nothing in it before its own
-//!   promise is durable, so never two changes.
+//!   promise is durable, so never two changes. One that has lost its store hears in each promise whether its voter knew of
+//!   the ballot before, and counts only those who did not: too few are left to promise it twice.
 //!
 //! # Limits
 //!
@@ -94,6 +95,8 @@ pub struct Succession {
     changes: BTreeMap<Digest, Arc<Change>>,
     /// The highest counter heard.
     counter: u64,
+    /// As far as the limit on counters was raised, for those that were too far above it to be heard.
+    raised: u64,
     leading: Option<Leading>,
     /// What this member said of the present decision, it may not know any more.
     has_forgotten: bool,
@@ -118,6 +121,7 @@ impl Succession {
             accepted: BTreeMap::new(),
             changes: BTreeMap::new(),
             counter: 0,
+            raised: 0,
             leading: None,
             has_forgotten: false,
             asked: 0,
@@ -535,7 +539,7 @@ impl Succession {
         self.acceptor = None;
         self.accepted.clear();
         self.changes.clear();
-        self.counter = 0;
+        (self.counter, self.raised) = (0, 0);
         self.leading = None;
         if let Change::Admit { record, .. } = &link.change {
             self.opinions.remove(&record.hash());

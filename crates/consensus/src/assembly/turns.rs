@@ -26,7 +26,8 @@ pub(super) struct Turns {
     /// When to repeat the question of the ballot led, and when to begin a new one.
     leading: Option<(Instant, Instant)>,
     failures: u32,
-    /// How many ballots of others were seen in this epoch.
+    /// How many ballots were led, and how many of others were seen, in this epoch.
+    led: u32,
     ballots: u32,
     pub(super) sync_at: Instant,
     /// How often what is known was compared in which epoch.
@@ -41,6 +42,7 @@ impl Turns {
             lead_at: None,
             leading: None,
             failures: 0,
+            led: 0,
             ballots: 0,
             sync_at,
             synced: (0, 0),
@@ -73,9 +75,15 @@ impl Turns {
     ) {
         if core.leads().is_some() {
             self.lead_at = None;
-            let new_ballot = now + config.patience * PATIENCES_PER_BALLOT;
+            // Who has forgotten may have to wait for one who is away, and each ballot is a write on every disk.
+            let doublings = if core.has_forgotten() {
+                self.led.min(DOUBLINGS_MAX)
+            } else {
+                0
+            };
+            let patience = config.patience.saturating_mul(1 << doublings);
             self.leading
-                .get_or_insert((now + config.repeat, new_ballot));
+                .get_or_insert((now + config.repeat, now + patience * PATIENCES_PER_BALLOT));
         } else {
             self.leading = None;
             if !core.has_cause() {
@@ -116,7 +124,7 @@ impl Turns {
         self.lead_at = None;
         self.leading = None;
         self.failures = 0;
-        self.ballots = 0;
+        (self.led, self.ballots) = (0, 0);
     }
 
     /// Whether nobody is chosen to be thrown out now.
@@ -158,6 +166,7 @@ impl Assembly {
     }
 
     fn lead(&mut self) {
+        self.turns.led = self.turns.led.saturating_add(1);
         let _leads = self.with_core(|core, keys| core.lead(keys));
     }
 }

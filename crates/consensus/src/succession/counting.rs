@@ -176,7 +176,7 @@ impl Succession {
     ) -> Result<(), StatementError> {
         self.check_counter(ballot)?;
         if self.has_forgotten {
-            self.leave_to(from, ballot);
+            self.yield_to(from, ballot);
             return Ok(());
         }
         let promised = self.acceptor.as_ref().map(|acceptor| acceptor.promised);
@@ -285,7 +285,7 @@ impl Succession {
         self.changes.insert(proposed.change, change.clone());
         if self.has_forgotten && from != self.me {
             // Knows what the others accept, and counts it.
-            self.leave_to(from, ballot);
+            self.yield_to(from, ballot);
             return Ok(());
         }
         self.has_forgotten = false;
@@ -480,12 +480,20 @@ impl Succession {
 
     /// A ballot was too far above all that was heard to be followed. Its leader may have been driven there by a liar that
     /// says nothing here, so the limit goes after it, by one jump per message: who repeats itself is followed in the end.
-    pub(crate) const fn raise_counter(&mut self) {
-        self.counter = self.counter.saturating_add(COUNTER_JUMP_MAX);
+    ///
+    /// It is no ballot that was heard of: who has [forgotten](Self::forget) need not go above it.
+    pub(crate) fn raise_limit(&mut self) {
+        self.raised = self.counter_max();
+    }
+
+    fn counter_max(&self) -> u64 {
+        self.counter
+            .max(self.raised)
+            .saturating_add(COUNTER_JUMP_MAX)
     }
 
     fn check_counter(&self, ballot: Ballot) -> Result<(), StatementError> {
-        let max = self.counter.saturating_add(COUNTER_JUMP_MAX);
+        let max = self.counter_max();
         if ballot.counter > max {
             return Err(StatementError::Counter {
                 max,

@@ -3,17 +3,30 @@
 //! It may have promised a ballot, or accepted a change, and must not say otherwise now. It counts what others say and goes along
 //! with nobody, but leads: a ballot far above all that others have heard of. Once so many *others* promise it that no quorum goes
 //! without one of them, and have accepted nothing, nothing that it may have accepted is decided or ever will be, and what it
-//! may have promised is below; it need not propose. If something is accepted, it asks a quorum of others to accept that in its
-//! ballot, and goes along itself. If it is told that it has accepted something, it names that as everybody would.
+//! may have promised is below; it need not propose. If something is accepted, it leads that to its end, by a quorum of others
+//! or, where there is none, by one that it completes itself. Who heard it accept something tells it, so that it does not
+//! do otherwise then.
+//!
+//! A question that is asked again does not help: whoever has promised has heard of the ballot, and cannot tell a second asking
+//! from that of a process that forgot that it had asked. What is not answered ends, and the next ballot is above it.
+//!
+//! # Limits
+//!
+//! Nothing decided is undone by one member that lost its store. But one who heard it accept something, and was away for so
+//! long that it takes part again, finds it in contradiction, and refuses what rests on its promises. And of several that lost
+//! their stores in one epoch, one may have promised the other a ballot that nobody else heard of, and then goes below
+//! that. To tell such promises from those made since, all would have to carry who lost what, and when: see Michael et al.,
+//! "Recovering Shared Objects Without Stable Storage" (DISC 2017).
 
 use super::ballot::{Accepted, Ballot, Promise};
+use super::leading::Leading;
 use super::message::{Output, Reminder};
 use super::{COUNTER_JUMP_MAX, Keys, StatementError, Succession};
 use crate::id::NodeId;
 
 /// So far at least a member that has forgotten goes above all that others heard, and twice as far at most: above what it may
-/// have promised. A leader that only it could hear then would have had to lead as many ballots. Several such steps fit under
-/// the limit.
+/// have promised. A leader that only it could hear then would have had to lead as many ballots, unless that had itself
+/// forgotten, and went as far for the same reason. Several such steps fit under the limit.
 const STEP: u64 = COUNTER_JUMP_MAX / 16;
 
 impl Succession {
@@ -24,8 +37,7 @@ impl Succession {
     /// It takes part again once it leads a ballot in which so many *others* promise that no quorum goes without one of them, who
     /// have accepted nothing, and had heard of nothing but ballots far below. What it may have accepted is not decided then, and
     /// never will be; and what it may have promised is below, unless a leader that none of them heard was far ahead of them.
-    /// If something is accepted, perhaps by itself, of which those who heard it tell it, a quorum of others has to promise, and it
-    /// leads what they accepted to its end. Who waits before it asks is told in time, and whatever was under way has ended:
+    /// If something is accepted, perhaps by itself, of which those who heard it tell it, it leads that to its end. Who waits before it asks is told in time, and whatever was under way has ended:
     /// see [`Config::remember_after`](crate::assembly::Config::remember_after).
     pub const fn forget(&mut self) {
         self.has_forgotten = self.acceptor.is_none();
@@ -105,7 +117,7 @@ impl Succession {
     }
 
     /// One more has promised: takes part again, if they are enough, or leads what some of them have accepted to its end.
-    pub(super) fn remember(&mut self, keys: &Keys<'_>) {
+    pub(super) fn take_part_if_enough(&mut self, keys: &Keys<'_>) {
         let Some(leading) = &self.leading else {
             return;
         };
@@ -117,13 +129,46 @@ impl Succession {
             self.leading = None;
             self.has_forgotten = false;
             self.become_acceptor(ballot, None);
-        } else if leading.promises.len() >= self.membership.quorum() && leading.proposed.is_none() {
+            return;
+        }
+        let (others, quorum) = (leading.promises.len(), self.membership.quorum());
+        if others >= self.others_needed() && others + 1 == quorum {
+            self.promise_after_others(keys);
+        }
+        let is_led = |leading: &Leading| leading.promises.len() >= quorum;
+        if self.leading.as_ref().is_some_and(is_led) {
             self.propose(keys);
         }
     }
 
+    /// Promises its own ballot, where no quorum of others is to be had: one of two, or of four with one dead. It names the latest
+    /// of what the others have accepted, and of what it is known to have. If anything was decided, one of them accepted it,
+    /// and whatever was accepted later is the same; and what is not decided by now, they have promised not to take part in.
+    fn promise_after_others(&mut self, keys: &Keys<'_>) {
+        let own = self.accepted.get(&self.me);
+        let own = own.map(|accepted| (accepted.ballot, accepted.change));
+        let Some(leading) = &mut self.leading else {
+            return;
+        };
+        let heard = leading.promises.values();
+        let latest = heard.filter_map(|promise| promise.accepted).chain(own);
+        let Some(latest) = latest.max() else {
+            return;
+        };
+        // Of its own it knows the name alone, unless it was proposed again since.
+        let known = self.changes.get(&latest.1).cloned();
+        leading
+            .changes
+            .extend(known.map(|change| (latest.1, change)));
+        if leading.changes.contains_key(&latest.1) {
+            let place = self.membership.place();
+            let promise = Promise::sign(keys.signer, &place, leading.ballot, Some(latest));
+            leading.promises.insert(self.me, promise);
+        }
+    }
+
     /// Somebody else leads: this member does not go along. A larger ballot goes before its own.
-    pub(super) fn leave_to(&mut self, leader: NodeId, ballot: Ballot) {
+    pub(super) fn yield_to(&mut self, leader: NodeId, ballot: Ballot) {
         self.counter = self.counter.max(ballot.counter);
         if self.leads().is_some_and(|own| own < ballot) {
             self.leading = None;

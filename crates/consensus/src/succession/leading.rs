@@ -15,7 +15,7 @@ pub(super) struct Leading {
     pub(super) ballot: Ballot,
     pub(super) promises: BTreeMap<NodeId, Promise>,
     /// What promises name as accepted.
-    changes: BTreeMap<Digest, Arc<Change>>,
+    pub(super) changes: BTreeMap<Digest, Arc<Change>>,
     /// Who does not go along.
     pub(super) refused: BTreeSet<NodeId>,
     /// What is proposed, once a quorum has promised.
@@ -141,7 +141,7 @@ impl Succession {
             leading.changes.extend(known);
             let promises = leading.promises.len();
             if self.has_forgotten {
-                self.remember(keys);
+                self.take_part_if_enough(keys);
             } else if promises >= self.membership.quorum() {
                 self.propose(keys);
             }

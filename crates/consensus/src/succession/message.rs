@@ -31,7 +31,7 @@ pub enum Message {
 /// What the sender of a promise knew before it was asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reminder {
-    /// The highest counter of a ballot that it had heard of in this epoch, in steps of 4,096, rounded down.
+    /// The highest counter of a ballot that it had heard of in this epoch, rounded down to steps: nobody needs to know more.
     pub heard: u64,
     /// The leader's own latest acceptance, if it holds one.
     pub yours: Option<Box<Accepted>>,

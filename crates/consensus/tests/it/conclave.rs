@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use quorate_consensus::conclave::{Message, Output, SeatError};
-use quorate_consensus::succession::Durable;
+use quorate_consensus::succession::{self, Ballot, Durable, Membership, Statement};
 use quorate_consensus::{
     Electorate, Handover, HandoverError, NodeId, QuorumRule, Seal, Seating, Signer as _, Unproven,
+    assembly,
 };
 
 use crate::sample::{NETWORK, electorate, electorate_of, node, signer};
@@ -331,6 +332,74 @@ fn of_two_voters_one_that_lost_its_store_takes_part_again() {
     assert_eq!(world.epochs(), [0, 0]);
     world.run(60);
     assert_eq!(world.epochs(), [1, 1]);
+}
+
+/// Where no quorum of others is left: of two voters, and of four one of whom is dead.
+#[test]
+fn who_lost_its_store_completes_what_others_have_accepted_where_they_cannot_without_it() {
+    for (count, dead) in [(2, None), (4, Some(4))] {
+        let mut world = World::new(electorate(count), 3);
+        world.run(5);
+        let voters: Vec<u64> = (1..=count).filter(|number| Some(*number) != dead).collect();
+        let want = |world: &mut World, at| match dead {
+            None => world.seat(at, 9).unwrap(),
+            Some(dead) => world.unseat(at, dead).unwrap(),
+        };
+        dead.into_iter().for_each(|dead| world.kill(dead));
+        for number in &voters {
+            want(&mut world, *number);
+        }
+        let has_accepted = |world: &World, number: &u64| {
+            let mut said = world.stations[number].said.iter();
+            said.any(|said| matches!(said, Durable::Acceptor(one) if one.accepted.is_some()))
+        };
+        let first = |world: &World| voters.iter().copied().find(|one| has_accepted(world, one));
+        assert!(world.run_until(60, |world| first(world).is_some()));
+        let first = first(&world).unwrap();
+        let lost = voters.iter().copied().find(|number| *number != first);
+        let lost = lost.unwrap();
+        world.kill(lost);
+        world.restart_without_disk(lost);
+        world.run(1);
+        want(&mut world, lost);
+        world.run(120);
+        assert_eq!(world.epochs(), vec![1; voters.len()], "of {count}");
+    }
+}
+
+/// A liar says numbers that nobody hears for how far they are ahead, and goes; the others need one that lost its store.
+#[test]
+fn who_lost_its_store_need_not_go_above_numbers_that_nobody_heard() {
+    let mut world = World::new(electorate(4), 7);
+    world.run(5);
+    world.kill(3);
+    let place = Membership::of_seats(world.electorate(1)).unwrap().place();
+    let ballot = Ballot {
+        counter: u64::MAX,
+        leader: node(4),
+    };
+    let message = Message::Assembly {
+        epoch: 0,
+        message: assembly::Message::Succession(Box::new(succession::Message::At {
+            epoch: place.epoch,
+            head: place.head,
+            statement: Statement::Prepare(ballot),
+        })),
+    };
+    for to in [1, 2].repeat(10_000) {
+        let (message, now) = (message.clone(), world.now);
+        world.with(to, |conclave| {
+            conclave.handle_message(node(4), message, now).unwrap();
+        });
+    }
+    world.kill(4);
+    world.restart_without_disk(3);
+    world.run(1);
+    for number in 1..=3 {
+        world.unseat(number, 4).unwrap();
+    }
+    world.run(180);
+    assert_eq!(world.epochs(), [1; 3]);
 }
 
 /// The two who are to go take part in no ballot that a leader chose freely, but in this one they do.

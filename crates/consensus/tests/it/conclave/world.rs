@@ -231,15 +231,20 @@ impl World {
 
     /// Delivers in any order, and lets time pass when nothing is under way.
     pub(crate) fn run(&mut self, seconds: u64) {
+        let _is_over = self.run_until(seconds, |_| false);
+    }
+
+    /// The same, until something is so; whether it came to be.
+    pub(crate) fn run_until(&mut self, seconds: u64, is_so: impl Fn(&Self) -> bool) -> bool {
         let end = self.now.instant + Duration::from_secs(seconds);
-        loop {
+        while !is_so(self) {
             if self.wires.is_empty() {
                 let due = self.stations.values().filter(|station| station.is_up);
                 let due = due
                     .filter_map(|station| station.conclave.poll_timeout())
                     .min();
                 let Some(due) = due.filter(|due| *due <= end) else {
-                    return;
+                    return false;
                 };
                 let step = due.saturating_duration_since(self.now.instant);
                 self.now = self.now.after(step);
@@ -261,6 +266,7 @@ impl World {
                 });
             }
         }
+        true
     }
 
     pub(crate) fn electorate(&self, at: u64) -> &Electorate {
