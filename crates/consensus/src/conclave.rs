@@ -152,8 +152,8 @@ impl Conclave {
         Ok(this)
     }
 
-    /// This voter has lost its store, not its key, and so what it said. A change that is under way it leaves to the others: it
-    /// says what its person wants, and takes part in ballots once enough others have told it that they accepted nothing
+    /// This voter has lost its store, not its key, and so what it said about a change that is under way. It says what its person
+    /// wants, and takes part in ballots once enough others have promised
     /// ([`Succession::forget`](crate::Succession::forget)). So it does in every epoch that may have begun before its loss: all but
     /// those whose predecessor it has seen undecided since, by the word of so many others that no quorum can have ended that
     /// without one of them, provided that these have lost nothing.

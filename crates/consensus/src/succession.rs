@@ -19,8 +19,8 @@
 //!   epoch is decided once: all chains are prefixes of one. A member that does leaves [`Evidence`].
 //! - A statement leaves only after it is durable: see [`Output::Persist`]. PREPARE and ACCEPT are questions, and may leave
 //!   before: a leader that forgets that it asked may lead the same ballot again, but proposes nothing in it before its own
-//!   promise is durable, so never two changes. One that has lost its store hears in each promise whether its voter knew of
-//!   the ballot before, and counts only those who did not: too few are left to promise it twice.
+//!   promise is durable, so never two changes. Where it has lost its store, nobody promises it a ballot twice, and those who
+//!   have not are too few.
 //!
 //! # Limits
 //!
@@ -38,20 +38,21 @@ mod forgetting;
 mod founding;
 mod history;
 mod leading;
+mod losses;
 mod message;
 mod opinion;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-pub use ballot::{Accepted, Ballot, Promise, Proposed};
+pub use ballot::{Accepted, Ballot, Loss, Lost, Promise, Proposed};
 pub use chain::{Link, LinkError, Membership, Place};
 pub use change::{Change, ChangeError};
 pub use error::{Heard, SayError, StatementError};
 pub use evidence::Evidence;
 pub use founding::{Founding, FoundingError, Predecessor};
 pub use history::Chain;
-pub use message::{Acceptor, Durable, Message, Output, Reminder, Statement, To};
+pub use message::{Acceptor, Durable, Grounds, Message, Output, Statement, To};
 pub use opinion::{Accusation, Leave, Opinion};
 
 use crate::id::{Digest, NodeId};
@@ -102,6 +103,9 @@ pub struct Succession {
     has_forgotten: bool,
     /// How many other members it can ask to take part again, present or not.
     asked: usize,
+    /// Who has lost what it said about the present decision, perhaps this member, and by whose promises it came back then.
+    losses: BTreeMap<NodeId, Loss>,
+    return_promises: Vec<Promise>,
     out: VecDeque<Output>,
 }
 
@@ -125,6 +129,8 @@ impl Succession {
             leading: None,
             has_forgotten: false,
             asked: 0,
+            losses: BTreeMap::new(),
+            return_promises: Vec::new(),
             out: VecDeque::new(),
         }
     }
@@ -161,6 +167,9 @@ impl Succession {
                         Accepted::sign(keys.signer, &place, proposed.ballot, proposed.change);
                     self.accepted.insert(self.me, accepted);
                 }
+                let losses = acceptor.grounds.losses.iter();
+                self.losses = losses.map(|loss| (loss.ballot.leader, *loss)).collect();
+                self.return_promises = acceptor.grounds.return_promises.clone();
                 self.acceptor = Some(acceptor);
             }
             Durable::Accusation(_)
@@ -477,12 +486,6 @@ impl Succession {
             .map(|accusation| Statement::Accuse(*accusation))
             .chain(self.leaves.values().map(|leave| Statement::Leave(*leave)))
             .chain(own.map(|accepted| Statement::Accepted(*accepted)))
-            // Its own, in case that it has forgotten it.
-            .chain(
-                self.accepted
-                    .get(&member)
-                    .map(|accepted| Statement::YouAccepted(*accepted)),
-            )
             .chain(self.leading.as_ref().map(Leading::repeat))
             .map(|statement| self.at(statement));
         let to = To::One(member);
@@ -540,6 +543,8 @@ impl Succession {
         self.accepted.clear();
         self.changes.clear();
         (self.counter, self.raised) = (0, 0);
+        self.losses.clear();
+        self.return_promises.clear();
         self.leading = None;
         if let Change::Admit { record, .. } = &link.change {
             self.opinions.remove(&record.hash());

@@ -332,8 +332,8 @@ pub enum Event {
         reason: String,
     },
     /// This seed's key is older than its store: it may have voted on what is still open, and gives no votes for so long. In
-    /// changing the seeds it takes part again when it has been linked for a minute with enough others who accepted nothing; a
-    /// seed alone does not, and goes on with `Builder::recover`.
+    /// changing the seeds it takes part again when so many others have promised that no quorum goes without one of them; a seed
+    /// alone does not, and goes on with `Builder::recover`.
     Abstaining(Duration),
     /// This seed gives no vote: it could not find out for itself.
     Abstained {

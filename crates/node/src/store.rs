@@ -28,7 +28,7 @@ pub use seed::{Restored, SeedStored};
 use crate::roles::WriteId;
 
 /// The layout of the tables below. A file of another is refused.
-const SCHEMA: u32 = 4;
+const SCHEMA: u32 = 5;
 
 /// Values are in this format whatever the network speaks.
 const FORMAT: Format = Format::Bincode;

@@ -21,9 +21,6 @@ pub struct Config {
     /// How long after one that was thought dead is back this member chooses to throw out nobody: after an outage all come
     /// back at about the same time. Default 2 s.
     pub heal: Duration,
-    /// How long a member that has [forgotten](crate::Succession::forget) what it said waits, linked with enough others, before it
-    /// asks to take part again: longer than a ballot is led. Default 60 s.
-    pub remember_after: Duration,
     /// When a failed write is tried again. Default 1 s.
     pub persist_again: Duration,
     /// How far from an attempt's opening a member takes it up, by its own clock, and so how long its opinions have to be
@@ -46,7 +43,6 @@ impl Default for Config {
             back_off: (Duration::from_millis(50), Duration::from_secs(2)),
             sync: Duration::from_secs(2),
             heal: Duration::from_secs(2),
-            remember_after: Duration::from_secs(60),
             persist_again: Duration::from_secs(1),
             window: Duration::from_secs(24 * 60 * 60),
             candidates_max: 64,

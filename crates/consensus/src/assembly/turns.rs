@@ -88,9 +88,6 @@ impl Turns {
             self.leading = None;
             if !core.has_cause() {
                 self.lead_at = None;
-            } else if self.lead_at.is_none() && core.has_forgotten() {
-                let jitter = jitter(config.patience, rng);
-                self.lead_at = Some(now + config.remember_after + jitter);
             } else if self.lead_at.is_none() {
                 let rank = u32::try_from(rank(core.membership(), &core.me())).unwrap_or(u32::MAX);
                 let delay = config.rank_delay.saturating_mul(rank);

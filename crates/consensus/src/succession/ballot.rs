@@ -1,5 +1,7 @@
 //! What acceptors say about one decision (Lamport, "Paxos Made Simple", 2001): PROMISE and ACCEPTED, and the leader's ACCEPT.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::chain::Place;
@@ -17,7 +19,7 @@ pub struct Ballot {
 }
 
 /// PROMISE: the voter takes part in no smaller ballot any more, and this is what it has accepted so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Promise {
     /// Who promises, and signs.
     pub voter: NodeId,
@@ -25,7 +27,24 @@ pub struct Promise {
     pub ballot: Ballot,
     /// The highest ballot in which the voter accepted a change, and that change's hash.
     pub accepted: Option<(Ballot, Digest)>,
+    /// Who has lost what it said, as far as the voter knows, and up to which ballot; perhaps itself. What those promised before is
+    /// void.
+    pub lost: Lost,
     /// The signature over all of the above and the head.
+    pub signature: Signature,
+}
+
+/// Which members have lost what they said about one decision, and the latest [`Loss`] of each: a crash vector (Michael, Ports,
+/// Sharma, Szekeres, "Recovering Shared Objects Without Stable Storage", DISC 2017).
+pub type Lost = BTreeMap<NodeId, Ballot>;
+
+/// LOST: the leader of this ballot does not know what it said about the present decision before it led this. It is a question as
+/// well: PREPARE, for one who promises nothing itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Loss {
+    /// The ballot, whose leader signs.
+    pub ballot: Ballot,
+    /// The signature over the ballot and the head.
     pub signature: Signature,
 }
 
@@ -54,25 +73,63 @@ pub struct Proposed {
 }
 
 impl Promise {
-    /// Signs a promise.
+    /// Signs a promise of one who knows of nobody that lost anything.
     pub fn sign(
         signer: &dyn Signer,
         place: &Place,
         ballot: Ballot,
         accepted: Option<(Ballot, Digest)>,
     ) -> Self {
+        Self::sign_knowing(Lost::new(), signer, place, ballot, accepted)
+    }
+
+    /// Signs a promise.
+    pub fn sign_knowing(
+        lost: Lost,
+        signer: &dyn Signer,
+        place: &Place,
+        ballot: Ballot,
+        accepted: Option<(Ballot, Digest)>,
+    ) -> Self {
+        let signature = signer.sign(&promise_statement(place, ballot, accepted, &lost));
         Self {
             voter: signer.id(),
             ballot,
             accepted,
-            signature: signer.sign(&promise_statement(place, ballot, accepted)),
+            lost,
+            signature,
         }
     }
 
     /// Whether the voter signed it.
     pub fn is_valid(&self, place: &Place, scheme: &dyn Scheme) -> bool {
-        let statement = promise_statement(place, self.ballot, self.accepted);
+        let statement = promise_statement(place, self.ballot, self.accepted, &self.lost);
         scheme.verify(&self.voter, &statement, &self.signature)
+    }
+
+    /// The ballot since which the voter remembers what it said, if it has lost something.
+    pub fn since(&self) -> Option<Ballot> {
+        self.lost.get(&self.voter).copied()
+    }
+}
+
+impl Loss {
+    /// Signs that the signer, as the leader of the ballot with this counter, knows of nothing that it said before.
+    pub fn sign(signer: &dyn Signer, place: &Place, counter: u64) -> Self {
+        let ballot = Ballot {
+            counter,
+            leader: signer.id(),
+        };
+        Self {
+            ballot,
+            signature: signer.sign(&loss_statement(place, ballot)),
+        }
+    }
+
+    /// Whether the leader signed it.
+    pub fn is_valid(&self, place: &Place, scheme: &dyn Scheme) -> bool {
+        let statement = loss_statement(place, self.ballot);
+        scheme.verify(&self.ballot.leader, &statement, &self.signature)
     }
 }
 
@@ -115,14 +172,27 @@ impl Proposed {
     }
 }
 
-fn promise_statement(place: &Place, ballot: Ballot, accepted: Option<(Ballot, Digest)>) -> Digest {
-    let mut transcript = place.transcript("quorate/promise/1");
+fn promise_statement(
+    place: &Place,
+    ballot: Ballot,
+    accepted: Option<(Ballot, Digest)>,
+    lost: &Lost,
+) -> Digest {
+    let mut transcript = place.transcript("quorate/promise/2");
     let transcript = on_ballot(&mut transcript, ballot);
-    match accepted {
+    let transcript = match accepted {
         None => transcript.u64(0),
         Some((ballot, change)) => on_ballot(transcript.u64(1), ballot).bytes(change.as_ref()),
+    };
+    let mut transcript = transcript.u64(lost.len() as u64);
+    for (node, ballot) in lost {
+        transcript = on_ballot(transcript.bytes(node.as_ref()), *ballot);
     }
-    .finish()
+    transcript.finish()
+}
+
+fn loss_statement(place: &Place, ballot: Ballot) -> Digest {
+    on_ballot(&mut place.transcript("quorate/lost/1"), ballot).finish()
 }
 
 fn statement(domain: &str, place: &Place, ballot: Ballot, change: &Digest) -> Digest {

@@ -7,6 +7,7 @@ use super::ballot::{Accepted, Ballot, Promise, Proposed};
 use super::chain::Link;
 use super::change::Change;
 use super::evidence::{Evidence, contradict};
+use super::losses::{are_consistent, check_form, check_return};
 use super::message::{Acceptor, Durable, Output, Statement, To};
 use super::opinion::{Accusation, Leave, Opinion};
 use super::{COUNTER_JUMP_MAX, Keys, OPINIONS_MAX, StatementError, Succession};
@@ -42,13 +43,17 @@ impl Succession {
                 own(ballot.leader)?;
                 self.handle_prepare(from, ballot, keys)
             }
+            Statement::Lost(loss) => {
+                own(loss.ballot.leader)?;
+                self.handle_lost(loss, keys)
+            }
             Statement::Promise {
                 promise,
                 change,
-                reminder,
+                grounds,
             } => {
                 own(promise.voter)?;
-                self.handle_promise(promise, change, &reminder, keys)
+                self.handle_promise(promise, change, grounds, keys)
             }
             Statement::Refused { ballot, promised } => {
                 self.check_counter(promised)?;
@@ -59,15 +64,15 @@ impl Succession {
                 proposed,
                 change,
                 promises,
+                return_promises,
             } => {
                 own(proposed.ballot.leader)?;
-                self.handle_accept(from, proposed, change, &promises, keys)
+                self.handle_accept(from, proposed, change, &promises, &return_promises, keys)
             }
             Statement::Accepted(accepted) => {
                 own(accepted.voter)?;
                 self.handle_accepted(accepted, keys)
             }
-            Statement::YouAccepted(accepted) => self.handle_own_accepted(accepted, keys),
         }
     }
 
@@ -200,21 +205,21 @@ impl Succession {
         let named = accepted
             .as_ref()
             .map(|(proposed, _)| (proposed.ballot, proposed.change));
-        let promise = Promise::sign(keys.signer, &place, ballot, named);
+        let promise = Promise::sign_knowing(self.lost(), keys.signer, &place, ballot, named);
         let change = accepted.as_ref().map(|(_, change)| change.clone());
-        let reminder = self.reminder_for(&from);
+        let grounds = self.grounds();
         if promised != Some(ballot) {
             self.become_acceptor(ballot, accepted);
         }
         if from == self.me {
-            return self.handle_promise(promise, change, &reminder, keys);
+            return self.handle_promise(promise, change, grounds, keys);
         }
         self.send(
             To::One(from),
             self.at(Statement::Promise {
                 promise,
                 change,
-                reminder,
+                grounds,
             }),
         );
         Ok(())
@@ -226,6 +231,7 @@ impl Succession {
         proposed: Proposed,
         change: Arc<Change>,
         promises: &[Promise],
+        return_promises: &[Promise],
         keys: &Keys<'_>,
     ) -> Result<(), StatementError> {
         let ballot = proposed.ballot;
@@ -256,10 +262,10 @@ impl Succession {
                 _ => {}
             }
         }
-        let demanded = self.check_promises(ballot, promises, keys)?;
+        let demanded = self.check_promises(ballot, promises, return_promises, keys)?;
         let hides = promises
             .iter()
-            .filter(|promise| self.check_against_acceptance(promise));
+            .filter(|promise| self.is_void(promise) || self.check_against_acceptance(promise));
         if hides.count() > 0 {
             // The leader may not know; this member does, and a fork is what would come of it.
             self.refuse(from, ballot);
@@ -301,11 +307,13 @@ impl Succession {
         &self,
         ballot: Ballot,
         promises: &[Promise],
+        return_promises: &[Promise],
         keys: &Keys<'_>,
     ) -> Result<BTreeSet<Digest>, StatementError> {
         let place = self.membership.place();
         let mut voters = BTreeSet::new();
-        if promises.len() > self.membership.len() {
+        let members = self.membership.len();
+        if promises.len() > members || return_promises.len() > members.saturating_mul(members) {
             return Err(StatementError::Promises("there are more than members"));
         }
         for promise in promises {
@@ -325,9 +333,16 @@ impl Succession {
             if !voters.insert(voter) {
                 return Err(StatementError::Promises("one member promises twice"));
             }
+            check_form(promise, &self.membership)?;
+            check_return(promise, return_promises, &self.membership, keys)?;
         }
         if voters.len() < self.membership.quorum() {
             return Err(StatementError::Promises("they are fewer than a quorum"));
+        }
+        if !are_consistent(promises.iter()) {
+            return Err(StatementError::Promises(
+                "one is from before its voter lost what it said",
+            ));
         }
         let named = || promises.iter().filter_map(|promise| promise.accepted);
         let highest = named().map(|(ballot, _)| ballot).max();
@@ -345,7 +360,7 @@ impl Succession {
         };
         self.out.push_back(Output::Evidence(Evidence::Promise {
             place: self.membership.place(),
-            promise: *promise,
+            promise: promise.clone(),
             accepted: *accepted,
         }));
         true
@@ -417,6 +432,10 @@ impl Succession {
         else {
             return;
         };
+        if self.has_forgotten && leading.promises.contains_key(&from) {
+            // It was asked again, and one who has lost what it said is answered once.
+            return;
+        }
         leading.refused.insert(from);
         let is_refused = if self.has_forgotten {
             let refused = leading.refused.len();
@@ -472,6 +491,7 @@ impl Succession {
             epoch: self.membership.epoch(),
             promised,
             accepted,
+            grounds: self.grounds(),
         };
         self.acceptor = Some(acceptor.clone());
         self.out
@@ -480,8 +500,6 @@ impl Succession {
 
     /// A ballot was too far above all that was heard to be followed. Its leader may have been driven there by a liar that
     /// says nothing here, so the limit goes after it, by one jump per message: who repeats itself is followed in the end.
-    ///
-    /// It is no ballot that was heard of: who has [forgotten](Self::forget) need not go above it.
     pub(crate) fn raise_limit(&mut self) {
         self.raised = self.counter_max();
     }
@@ -492,7 +510,7 @@ impl Succession {
             .saturating_add(COUNTER_JUMP_MAX)
     }
 
-    fn check_counter(&self, ballot: Ballot) -> Result<(), StatementError> {
+    pub(super) fn check_counter(&self, ballot: Ballot) -> Result<(), StatementError> {
         let max = self.counter_max();
         if ballot.counter > max {
             return Err(StatementError::Counter {

@@ -143,6 +143,8 @@ impl Evidence {
 pub(super) fn contradict(promise: &Promise, accepted: &Accepted) -> bool {
     promise.voter == accepted.voter
         && accepted.ballot < promise.ballot
+        // What it has lost, it does not know to name.
+        && promise.since().is_none_or(|since| accepted.ballot >= since)
         && promise.accepted.is_none_or(|(ballot, change)| {
             ballot < accepted.ballot || (ballot == accepted.ballot && change != accepted.change)
         })

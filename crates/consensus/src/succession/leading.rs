@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::ballot::{Ballot, Promise, Proposed};
+use super::ballot::{Ballot, Loss, Promise, Proposed};
 use super::change::Change;
-use super::message::{Output, Reminder, Statement, To};
+use super::losses::others_needed;
+use super::message::{Grounds, Output, Statement, To};
 use super::{Keys, StatementError, Succession};
 use crate::id::{Digest, NodeId};
 
@@ -13,9 +14,13 @@ use crate::id::{Digest, NodeId};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Leading {
     pub(super) ballot: Ballot,
+    /// If it has lost what it said before.
+    pub(super) loss: Option<Loss>,
     pub(super) promises: BTreeMap<NodeId, Promise>,
     /// What promises name as accepted.
     pub(super) changes: BTreeMap<Digest, Arc<Change>>,
+    /// By whose promises those who have lost what they said take part again.
+    pub(super) return_promises: BTreeMap<NodeId, Vec<Promise>>,
     /// Who does not go along.
     pub(super) refused: BTreeSet<NodeId>,
     /// What is proposed, once a quorum has promised.
@@ -26,11 +31,14 @@ impl Leading {
     /// The ballot's present question, for who may not have heard it.
     pub(super) fn repeat(&self) -> Statement {
         match &self.proposed {
-            None => Statement::Prepare(self.ballot),
+            None => self
+                .loss
+                .map_or(Statement::Prepare(self.ballot), Statement::Lost),
             Some((proposed, change)) => Statement::Accept {
                 proposed: *proposed,
                 change: change.clone(),
-                promises: self.promises.values().copied().collect(),
+                promises: self.promises.values().cloned().collect(),
+                return_promises: self.return_promises.values().flatten().cloned().collect(),
             },
         }
     }
@@ -42,25 +50,27 @@ impl Succession {
         if !self.has_cause() {
             return false;
         }
-        let counter = if self.has_forgotten {
-            self.counter_above_all_said()
-        } else {
-            self.counter.saturating_add(1)
-        };
         let ballot = Ballot {
-            counter,
+            counter: self.counter.saturating_add(1),
             leader: self.me,
         };
-        self.leading = Some(Leading {
+        let place = self.membership.place();
+        let loss = self
+            .has_forgotten
+            .then(|| Loss::sign(keys.signer, &place, ballot.counter));
+        let leading = Leading {
             ballot,
+            loss,
             promises: BTreeMap::new(),
             changes: BTreeMap::new(),
+            return_promises: BTreeMap::new(),
             refused: BTreeSet::new(),
             proposed: None,
-        });
-        self.send(To::All, self.at(Statement::Prepare(ballot)));
+        };
+        self.send(To::All, self.at(leading.repeat()));
+        self.leading = Some(leading);
         if self.has_forgotten {
-            // Others will have heard of it when this member asks again: that has to be above it, then.
+            // Who has answered does not answer again: the next ballot is above this one.
             self.counter = ballot.counter;
         } else {
             // The own promise comes as the others' do; it is valid.
@@ -104,7 +114,7 @@ impl Succession {
         &mut self,
         promise: Promise,
         change: Option<Arc<Change>>,
-        reminder: &Reminder,
+        grounds: Grounds,
         keys: &Keys<'_>,
     ) -> Result<(), StatementError> {
         let place = self.membership.place();
@@ -118,12 +128,11 @@ impl Succession {
         if !promise.is_valid(&place, keys.scheme) {
             return Err(StatementError::Signature(promise.voter));
         }
-        if self.check_against_acceptance(&promise) {
+        if self.has_forgotten && promise.lost.get(&self.me) != Some(&promise.ballot) {
+            // An answer to an earlier process that led a ballot of this number, and may have proposed something in it.
             return Ok(());
         }
-        if self.has_forgotten && !self.is_above_all_said(&promise, reminder, keys)? {
-            return Ok(());
-        }
+        let losses = self.check_grounds(&promise, &grounds, keys)?;
         let mut known = None;
         if let Some((ballot, hash)) = promise.accepted {
             let is_it = |change: &Arc<Change>| change.hash() == hash;
@@ -136,17 +145,56 @@ impl Succession {
             change.verify(&self.membership, keys.scheme)?;
             known = Some((hash, change));
         }
+        losses.into_iter().for_each(|loss| self.note_loss(loss));
         if let Some(leading) = &mut self.leading {
-            leading.promises.insert(promise.voter, promise);
+            let voter = promise.voter;
+            leading
+                .return_promises
+                .insert(voter, grounds.return_promises);
+            leading.promises.insert(voter, promise);
             leading.changes.extend(known);
-            let promises = leading.promises.len();
-            if self.has_forgotten {
-                self.take_part_if_enough(keys);
-            } else if promises >= self.membership.quorum() {
-                self.propose(keys);
-            }
         }
+        self.go_on_if_enough(keys);
         Ok(())
+    }
+
+    /// Goes on, if enough have promised what is not void, and hides nothing. That is known only with so many: one promise may show
+    /// that another is from before its voter lost its store, and then that hides nothing but says nothing either.
+    fn go_on_if_enough(&mut self, keys: &Keys<'_>) {
+        let enough = |this: &Self| {
+            let promises = this
+                .leading
+                .as_ref()
+                .map_or(0, |leading| leading.promises.len());
+            let needed = if this.has_forgotten {
+                others_needed(&this.membership)
+            } else {
+                this.membership.quorum()
+            };
+            promises >= needed
+        };
+        self.drop_promises(|this, promise| this.is_void(promise));
+        if enough(self) {
+            self.drop_promises(Self::check_against_acceptance);
+        }
+        if !enough(self) {
+            return;
+        }
+        if self.has_forgotten {
+            self.come_back_if_enough(keys);
+        } else {
+            self.propose(keys);
+        }
+    }
+
+    fn drop_promises(&mut self, is_dropped: impl Fn(&mut Self, &Promise) -> bool) {
+        let Some(mut leading) = self.leading.take() else {
+            return;
+        };
+        leading
+            .promises
+            .retain(|_, promise| !is_dropped(self, promise));
+        self.leading = Some(leading);
     }
 
     /// A quorum has promised: asks to accept what the promises demand, or else the own choice.
@@ -167,7 +215,9 @@ impl Succession {
         };
         let (place, counter) = (self.membership.place(), leading.ballot.counter);
         let proposed = Proposed::sign(keys.signer, &place, counter, change.hash());
-        let promises: Vec<Promise> = leading.promises.values().copied().collect();
+        let promises: Vec<Promise> = leading.promises.values().cloned().collect();
+        let returns = leading.return_promises.values().flatten();
+        let return_promises: Vec<Promise> = returns.cloned().collect();
         if let Some(leading) = &mut self.leading {
             leading.proposed = Some((proposed, change.clone()));
         }
@@ -175,9 +225,11 @@ impl Succession {
             proposed,
             change: change.clone(),
             promises: promises.clone(),
+            return_promises: return_promises.clone(),
         };
         self.send(To::All, self.at(accept));
         // The own acceptance comes as the others' do. It is valid, unless a larger ballot was promised meanwhile.
-        let _accepted = self.handle_accept(self.me, proposed, change, &promises, keys);
+        let _accepted =
+            self.handle_accept(self.me, proposed, change, &promises, &return_promises, keys);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::ballot::{Accepted, Ballot, Promise, Proposed};
+use super::ballot::{Accepted, Ballot, Loss, Promise, Proposed};
 use super::chain::Link;
 use super::change::Change;
 use super::evidence::Evidence;
@@ -28,13 +28,13 @@ pub enum Message {
     },
 }
 
-/// What the sender of a promise knew before it was asked.
+/// What the losses that a promise names rest on. Empty where nobody has lost anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Reminder {
-    /// The highest counter of a ballot that it had heard of in this epoch, rounded down to steps: nobody needs to know more.
-    pub heard: u64,
-    /// The leader's own latest acceptance, if it holds one.
-    pub yours: Option<Box<Accepted>>,
+pub struct Grounds {
+    /// Each loss, signed by who suffered it.
+    pub losses: Vec<Loss>,
+    /// If the voter has lost something itself: the promises of others by which it takes part again.
+    pub return_promises: Vec<Promise>,
 }
 
 /// What is said about one decision.
@@ -49,14 +49,16 @@ pub enum Statement {
     InTouch(BTreeSet<NodeId>),
     /// PREPARE: the sender leads this ballot; promise to take part in no smaller one.
     Prepare(Ballot),
+    /// As PREPARE, of one who has lost what it said.
+    Lost(Loss),
     /// PROMISE: to the leader. The change that the promise names as accepted comes with it.
     Promise {
         /// The promise.
         promise: Promise,
         /// What it names as accepted.
         change: Option<Arc<Change>>,
-        /// For a leader that has forgotten what it said.
-        reminder: Reminder,
+        /// What the losses rest on that it names.
+        grounds: Grounds,
     },
     /// The ballot comes too late: a larger one was promised.
     Refused {
@@ -73,11 +75,11 @@ pub enum Statement {
         change: Arc<Change>,
         /// A quorum's promises for the ballot.
         promises: Vec<Promise>,
+        /// The promises by which those of them take part again who have lost what they said.
+        return_promises: Vec<Promise>,
     },
     /// ACCEPTED: to all.
     Accepted(Accepted),
-    /// What the receiver has accepted, as the sender heard it, in case that it has forgotten.
-    YouAccepted(Accepted),
 }
 
 /// What must survive a crash, so that a member never contradicts itself.
@@ -111,6 +113,8 @@ pub struct Acceptor {
     pub promised: Ballot,
     /// The change it last accepted, with the leader's word that brought it.
     pub accepted: Option<(Proposed, Arc<Change>)>,
+    /// Who has lost what it said, perhaps itself, and if so, the promises by which it takes part again.
+    pub grounds: Grounds,
 }
 
 /// To whom a message goes.

@@ -301,11 +301,6 @@ fn who_lost_its_store_and_takes_part_again_does_so_when_it_is_restarted() {
     world.run(5);
     world.kill(3);
     world.restart_without_disk(3);
-    world.run(59);
-    assert!(
-        world.stations[&3].said.is_empty(),
-        "something may be under way"
-    );
     world.run(5);
     let said = world.stations[&3].said.clone();
     assert!(matches!(said[..], [Durable::Acceptor(_)]), "{said:?}");
@@ -328,8 +323,6 @@ fn of_two_voters_one_that_lost_its_store_takes_part_again() {
     for number in 1..=2 {
         world.seat(number, 4).unwrap();
     }
-    world.run(50);
-    assert_eq!(world.epochs(), [0, 0]);
     world.run(60);
     assert_eq!(world.epochs(), [1, 1]);
 }
@@ -342,12 +335,12 @@ fn who_lost_its_store_completes_what_others_have_accepted_where_they_cannot_with
         world.run(5);
         let voters: Vec<u64> = (1..=count).filter(|number| Some(*number) != dead).collect();
         let want = |world: &mut World, at| match dead {
-            None => world.seat(at, 9).unwrap(),
-            Some(dead) => world.unseat(at, dead).unwrap(),
+            None => world.seat(at, 9),
+            Some(dead) => world.unseat(at, dead),
         };
         dead.into_iter().for_each(|dead| world.kill(dead));
         for number in &voters {
-            want(&mut world, *number);
+            want(&mut world, *number).unwrap();
         }
         let has_accepted = |world: &World, number: &u64| {
             let mut said = world.stations[number].said.iter();
@@ -360,9 +353,9 @@ fn who_lost_its_store_completes_what_others_have_accepted_where_they_cannot_with
         let lost = lost.unwrap();
         world.kill(lost);
         world.restart_without_disk(lost);
-        world.run(1);
-        want(&mut world, lost);
-        world.run(120);
+        // In vain, if it is done by then.
+        let _wanted = want(&mut world, lost);
+        world.run(60);
         assert_eq!(world.epochs(), vec![1; voters.len()], "of {count}");
     }
 }
@@ -439,10 +432,8 @@ fn who_lost_its_store_after_an_epoch_began_has_forgotten_that_epoch_too() {
     assert!(world.stations[&3].conclave.has_forgotten());
     let now = world.now;
     world.with(1, |conclave| conclave.resign(now)).unwrap();
-    world.run(50);
-    assert_eq!(world.epochs(), [1, 1, 1], "three of four are needed");
-    // The two others are enough to take part again, though no quorum without it.
-    world.run(120);
+    // Three of four are needed. The two others are enough to take part again, though no quorum without it.
+    world.run(60);
     assert_eq!(world.epochs(), [2, 2, 2]);
 }
 

@@ -169,10 +169,6 @@ impl Model for Whole {
         let mut next = state.clone();
         next.nodes[who] = turn.node;
         next.crashes += u8::from(is_crash);
-        if is_crash && self.bounds.are_stores_lost {
-            // What was under way would come after what it says now: that can happen to nobody who has one connection.
-            next.wire.forget_from(who);
-        }
         for acceptance in &turn.accepted {
             next.accepted.insert(*acceptance);
         }
@@ -221,9 +217,7 @@ impl Model for Whole {
         ];
         if self.bounds.are_stores_lost {
             properties.push(Property::sometimes(REMEMBERED, |_, state: &State| {
-                let nodes = state.nodes.iter().map(|node| &node.succession);
-                let mut promised = nodes.filter_map(|succession| succession.promised());
-                promised.any(|ballot| ballot.counter > u64::from(u8::MAX))
+                state.nodes.iter().any(|node| node.has_come_back())
             }));
         }
         if !self.bounds.are_refusals_lost {

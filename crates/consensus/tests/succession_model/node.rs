@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use quorate_consensus::succession::{
-    Acceptor, Accusation, Change, Durable, Membership, Message, Output, Promise, Reminder,
+    Acceptor, Accusation, Change, Durable, Grounds, Membership, Message, Output, Promise,
     Statement, To,
 };
 use quorate_consensus::{Digest, Succession, Unproven};
@@ -21,6 +21,14 @@ pub(crate) struct Node {
     /// How many ballots it has led in this epoch.
     pub(crate) led: u8,
     pub(crate) has_cause: bool,
+}
+
+impl Node {
+    /// Whether it has lost what it said and takes part again.
+    pub(crate) fn has_come_back(&self) -> bool {
+        let acceptor = self.store.acceptor.as_ref();
+        acceptor.is_some_and(|acceptor| !acceptor.grounds.return_promises.is_empty())
+    }
 }
 
 /// What a restart finds. Links make the rest void.
@@ -185,22 +193,8 @@ impl Turning {
             Statement::Accuse(_) => to == C,
             Statement::Refused { .. } => self.bounds.are_refusals_lost,
             Statement::Accepted(_) => !self.bounds.who_counts.contains(&to),
-            Statement::YouAccepted(_) => !self.bounds.are_stores_lost,
             _ => false,
         }
-    }
-
-    /// Without what only a node that has forgotten hears.
-    fn plain(&self, mut message: Message) -> Message {
-        if let Message::At {
-            statement: Statement::Promise { reminder, .. },
-            ..
-        } = &mut message
-            && !self.bounds.are_stores_lost
-        {
-            *reminder = Reminder::default();
-        }
-        message
     }
 
     fn turn(&self, work: Work<'_>) -> Turn {
@@ -425,7 +419,7 @@ impl<'a> Work<'a> {
                     .into_iter()
                     .filter(|to| *to != from && !self.turning.is_lost(*to, &message))
                 {
-                    let message = Box::new(self.turning.plain(message.clone()));
+                    let message = Box::new(message.clone());
                     let content = Content::Message { from, message };
                     self.sent.push(Envelope { to, content });
                 }
@@ -517,7 +511,7 @@ impl<'a> Work<'a> {
         Statement::Promise {
             promise,
             change: None,
-            reminder: Reminder::default(),
+            grounds: Grounds::default(),
         }
     }
 

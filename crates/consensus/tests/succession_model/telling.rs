@@ -83,6 +83,7 @@ fn say(message: &Message) -> String {
         Statement::Leave(_) => "LEAVE".to_owned(),
         Statement::InTouch(_) => "IN TOUCH".to_owned(),
         Statement::Prepare(one) => format!("PREPARE {}", ballot(one)),
+        Statement::Lost(loss) => format!("LOST {}", ballot(&loss.ballot)),
         Statement::Promise {
             promise, change, ..
         } => promised(promise, change.as_deref()),
@@ -93,7 +94,6 @@ fn say(message: &Message) -> String {
             ..
         } => format!("ACCEPT {} {}", ballot(&proposed.ballot), change(what)),
         Statement::Accepted(one) => format!("ACCEPTED {}", ballot(&one.ballot)),
-        Statement::YouAccepted(one) => format!("YOU ACCEPTED {}", ballot(&one.ballot)),
     }
 }
 

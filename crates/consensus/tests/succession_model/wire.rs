@@ -77,11 +77,4 @@ impl Wire {
         self.0
             .retain(|held| held.to != to || held.epoch().is_none_or(|about| about >= epoch));
     }
-
-    /// Forgets what is under way from a node: its connections are gone.
-    pub(crate) fn forget_from(&mut self, who: usize) {
-        let is_from =
-            |content: &Content| matches!(content, Content::Message { from, .. } if *from == who);
-        self.0.retain(|held| !is_from(&held.content));
-    }
 }

@@ -181,7 +181,7 @@ impl fmt::Display for Event {
             }
             Self::Abstaining(span) => write!(
                 f,
-                "The store is lost, the key is not: this seed gives no votes for {span:?}, and takes part in changing the seeds again a minute after it is linked with enough others"
+                "The store is lost, the key is not: this seed gives no votes for {span:?}, and takes part in changing the seeds again when enough others are linked"
             ),
             Self::Abstained { about, reason } => {
                 write!(f, "No vote on {about} from this seed: {reason}")

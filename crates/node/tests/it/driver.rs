@@ -9,7 +9,7 @@ use quorate_node::admission::{
     All, AllowList, Any, AskOperator, Invited, PerAddress, Rate, Returning,
 };
 use quorate_node::consensus::succession::{
-    Accepted, Accusation, Ballot, Chain, Opinion, Place, Promise, Proposed, Reminder, Statement,
+    Accepted, Accusation, Ballot, Chain, Grounds, Opinion, Place, Promise, Proposed, Statement,
 };
 use quorate_node::consensus::{
     Choice, DeadReport, Digest, Finding, Inquiry, NetworkId, NodeId, Now, Proof, Proposal, Record,
@@ -410,7 +410,7 @@ impl<R: Role> Driver<R> {
                 state(Statement::Promise {
                     promise,
                     change: None,
-                    reminder: Reminder::default(),
+                    grounds: Grounds::default(),
                 })
             }
             Open::Accept => {

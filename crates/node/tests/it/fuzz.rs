@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proptest::collection::{btree_set, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use quorate_node::SeedList;
 use quorate_node::consensus::conclave::Step;
 use quorate_node::consensus::succession::{
-    Accepted, Acceptor, Accusation, Ballot, Chain, Change, Durable, Evidence, Founding, Leave,
-    Link, Opinion, Place, Predecessor, Promise, Proposed, Reminder, Statement,
+    Accepted, Acceptor, Accusation, Ballot, Chain, Change, Durable, Evidence, Founding, Grounds,
+    Leave, Link, Loss, Lost, Opinion, Place, Predecessor, Promise, Proposed, Statement,
 };
 use quorate_node::consensus::{
     CREDENTIAL_LEN_MAX, Certificate, Choice, DeadReport, Departure, Digest, Electorate, Finding,
@@ -524,11 +524,23 @@ fn founding() -> BoxedStrategy<Founding> {
 
 fn promise() -> BoxedStrategy<Promise> {
     let accepted = proptest::option::weighted(0.3, (ballot(), change()));
-    (open_place(), number(), ballot(), accepted)
-        .prop_map(|(place, voter, ballot, accepted)| {
+    (open_place(), number(), ballot(), accepted, lost())
+        .prop_map(|(place, voter, ballot, accepted, lost)| {
             let accepted = accepted.map(|(ballot, change)| (ballot, change.hash()));
-            Promise::sign(&signer(voter), &place, ballot, accepted)
+            Promise::sign_knowing(lost, &signer(voter), &place, ballot, accepted)
         })
+        .boxed()
+}
+
+/// Mostly nobody.
+fn lost() -> BoxedStrategy<Lost> {
+    let some = btree_map(node(), ballot(), 0..3);
+    prop_oneof![4 => Just(Lost::new()), 1 => some].boxed()
+}
+
+fn loss() -> BoxedStrategy<Loss> {
+    (open_place(), ballot())
+        .prop_map(|(place, ballot)| Loss::sign(&signer_of(ballot.leader), &place, ballot.counter))
         .boxed()
 }
 
@@ -570,11 +582,12 @@ fn accusation() -> BoxedStrategy<Accusation> {
         .boxed()
 }
 
-fn reminder() -> BoxedStrategy<Reminder> {
-    let heard = prop_oneof![3 => 0..5_u64, 1 => any::<u64>()];
-    let yours = proptest::option::of(accepted().prop_map(Box::new));
-    (heard, yours)
-        .prop_map(|(heard, yours)| Reminder { heard, yours })
+fn grounds() -> BoxedStrategy<Grounds> {
+    (vec(loss(), 0..3), vec(promise(), 0..3))
+        .prop_map(|(losses, return_promises)| Grounds {
+            losses,
+            return_promises,
+        })
         .boxed()
 }
 
@@ -583,16 +596,17 @@ fn statement() -> BoxedStrategy<Statement> {
         2 => accusation().prop_map(Statement::Accuse),
         1 => leave().prop_map(Statement::Leave),
         3 => ballot().prop_map(Statement::Prepare),
-        2 => (promise(), proptest::option::of(change().prop_map(Arc::new)), reminder())
-            .prop_map(|(promise, change, reminder)| Statement::Promise { promise, change, reminder }),
+        1 => loss().prop_map(Statement::Lost),
+        2 => (promise(), proptest::option::of(change().prop_map(Arc::new)), grounds())
+            .prop_map(|(promise, change, grounds)| Statement::Promise { promise, change, grounds }),
         1 => (ballot(), ballot()).prop_map(|(ballot, promised)| Statement::Refused { ballot, promised }),
-        3 => proposed().prop_map(|(proposed, change, promises)| Statement::Accept {
+        3 => (proposed(), vec(promise(), 0..3)).prop_map(|((proposed, change, promises), return_promises)| Statement::Accept {
             proposed,
             change: Arc::new(change),
             promises,
+            return_promises,
         }),
         2 => accepted().prop_map(Statement::Accepted),
-        1 => accepted().prop_map(Statement::YouAccepted),
     ]
     .boxed()
 }
@@ -688,13 +702,16 @@ pub(crate) fn open_message() -> BoxedStrategy<Message> {
 
 /// What a member keeps.
 fn durable() -> BoxedStrategy<Durable> {
-    let acceptor = (count(), ballot(), proptest::option::of(proposed())).prop_map(
-        |(epoch, promised, accepted)| Acceptor {
-            epoch,
-            promised,
-            accepted: accepted.map(|(proposed, change, _)| (proposed, Arc::new(change))),
-        },
-    );
+    let brought = proptest::option::of(proposed());
+    let acceptor =
+        (count(), ballot(), brought, grounds()).prop_map(|(epoch, promised, accepted, grounds)| {
+            Acceptor {
+                epoch,
+                promised,
+                accepted: accepted.map(|(proposed, change, _)| (proposed, Arc::new(change))),
+                grounds,
+            }
+        });
     let evidence = prop_oneof![
         (opinion(), opinion()).prop_map(|(first, second)| Evidence::Opinions {
             network: open_chain(1).membership().network(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_consensus::succession::{
-    Accepted, Ballot, Change, Leave, Link, Place, Promise, Reminder, Statement,
+    Accepted, Ballot, Change, Grounds, Leave, Link, Place, Promise, Statement,
 };
 use quorate_consensus::{Digest, assembly};
 use quorate_node::protocol::{Message, Purpose};
@@ -100,7 +100,7 @@ fn statement(place: &Place, hands: &mut Hands) -> Statement {
         1 => Statement::Promise {
             promise: Promise::sign(&*signer, place, ballot, None),
             change: None,
-            reminder: Reminder::default(),
+            grounds: Grounds::default(),
         },
         2 => Statement::Leave(Leave::sign(&*signer, place)),
         _ => {

@@ -87,6 +87,7 @@ impl Equivocator {
             proposed,
             change,
             promises: promises.clone(),
+            return_promises: Vec::new(),
         };
         hands.send_all(one, at(place, accept(proposed, change)));
         if let Some(second) = second {
@@ -146,6 +147,7 @@ impl Deviation for Equivocator {
                         proposed,
                         change,
                         promises,
+                        ..
                     } => self.accept(to, place, (proposed, change, promises), hands),
                     Statement::Accepted(accepted) => self.accepted(to, place, accepted, hands),
                     statement => hands.send_all(to, at(place, statement)),

@@ -336,9 +336,8 @@ impl Notes {
                     Statement::Promise { promise, .. } => Some(promise.ballot),
                     Statement::Refused { promised, .. } => Some(*promised),
                     Statement::Accept { proposed, .. } => Some(proposed.ballot),
-                    Statement::Accepted(accepted) | Statement::YouAccepted(accepted) => {
-                        Some(accepted.ballot)
-                    }
+                    Statement::Accepted(accepted) => Some(accepted.ballot),
+                    Statement::Lost(loss) => Some(loss.ballot),
                     Statement::Accuse(_) | Statement::Leave(_) | Statement::InTouch(_) => None,
                 };
                 let counter = ballot.map_or(0, |ballot| ballot.counter);

@@ -80,7 +80,8 @@ impl OpinionForger {
             let accept = Statement::Accept {
                 proposed: Proposed::sign(&*signer, &place, counter, led.change.hash()),
                 change: led.change.clone(),
-                promises: led.promises.values().copied().collect(),
+                promises: led.promises.values().cloned().collect(),
+                return_promises: Vec::new(),
             };
             tell_all(at(place, accept), hands);
         }
@@ -95,7 +96,7 @@ impl Deviation for OpinionForger {
         {
             match statement {
                 Statement::Promise { promise, .. } if Some(promise.ballot) == own => {
-                    self.handle_promise(*promise, hands);
+                    self.handle_promise(promise.clone(), hands);
                     return None;
                 }
                 // The honest role did not ask. That a larger ballot is about, it hears in time.

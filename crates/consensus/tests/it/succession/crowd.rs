@@ -347,7 +347,7 @@ fn contradiction(place: Place, pair: (&Statement, &Statement)) -> Option<Evidenc
         (Statement::Promise { promise, .. }, Statement::Accepted(accepted)) => {
             Some(Evidence::Promise {
                 place,
-                promise: *promise,
+                promise: promise.clone(),
                 accepted: *accepted,
             })
         }

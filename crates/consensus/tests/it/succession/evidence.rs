@@ -1,6 +1,6 @@
 //! Who contradicts itself leaves evidence that anyone can check, and that nobody can make up.
 
-use quorate_consensus::succession::{Evidence, Message, Output, Reminder, Statement};
+use quorate_consensus::succession::{Evidence, Grounds, Message, Output, Promise, Statement};
 use quorate_consensus::{Choice, NetworkId, Succession};
 
 use super::ring::{Ring, drain};
@@ -163,11 +163,18 @@ fn a_promise_that_hides_an_acceptance_to_the_leader_or_in_an_accept() {
         &mut leader,
         3,
         Statement::Promise {
-            promise: hiding,
+            promise: hiding.clone(),
             change: None,
-            reminder: Reminder::default(),
+            grounds: Grounds::default(),
         },
     );
+    // Until it knows that this is no promise from before a loss.
+    let said = Statement::Promise {
+        promise: ring.promise(2, late, None),
+        change: None,
+        grounds: Grounds::default(),
+    };
+    hear(&ring, &mut leader, 2, said);
     let evidence = shown(&ring, &mut leader);
     assert_eq!(evidence.suspects(), [ring.id(3)]);
 
@@ -190,7 +197,7 @@ fn a_promise_that_hides_an_acceptance_to_the_leader_or_in_an_accept() {
     else {
         panic!("{evidence}")
     };
-    let with = |promise, accepted| Evidence::Promise {
+    let with = |promise: Promise, accepted| Evidence::Promise {
         place,
         promise,
         accepted,
@@ -205,8 +212,8 @@ fn a_promise_that_hides_an_acceptance_to_the_leader_or_in_an_accept() {
             ring.accepted(3, ring.ballot(1, 3).min(early), &one),
         ),
     );
-    assert_false(&ring, with(promise, ring.accepted(3, late, &one)));
-    assert_false(&ring, with(promise, ring.accepted(4, early, &one)));
+    assert_false(&ring, with(promise.clone(), ring.accepted(3, late, &one)));
+    assert_false(&ring, with(promise.clone(), ring.accepted(4, early, &one)));
     let mut forged = naming(early, &one);
     forged.accepted = None;
     assert_false(&ring, with(forged, accepted));

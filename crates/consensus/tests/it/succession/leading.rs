@@ -2,7 +2,7 @@
 
 use quorate_consensus::Succession;
 use quorate_consensus::succession::{
-    Change, Durable, Output, Promise, Reminder, Statement, StatementError, To,
+    Change, Durable, Grounds, Output, Promise, Statement, StatementError, To,
 };
 
 use super::ring::{Ring, decided, drain, statements};
@@ -84,7 +84,7 @@ fn a_leader_finishes_what_the_highest_promise_names() {
             Statement::Promise {
                 promise,
                 change,
-                reminder: Reminder::default(),
+                grounds: Grounds::default(),
             },
         );
     }
@@ -417,7 +417,7 @@ fn promise(promise: Promise) -> Statement {
     Statement::Promise {
         promise,
         change: None,
-        reminder: Reminder::default(),
+        grounds: Grounds::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use quorate_consensus::Choice;
 use quorate_consensus::succession::{
-    Durable, Heard, Message, Output, Reminder, SayError, Statement, StatementError, To,
+    Durable, Grounds, Heard, Message, Output, SayError, Statement, StatementError, To,
 };
 
 use super::ring::{Ring, drain, statements};
@@ -214,7 +214,7 @@ fn strangers_and_those_who_speak_for_others_are_named_and_change_nothing() {
             Statement::Promise {
                 promise,
                 change: None,
-                reminder: Reminder::default()
+                grounds: Grounds::default()
             }
         ),
         hearsay(2)
@@ -232,7 +232,7 @@ fn strangers_and_those_who_speak_for_others_are_named_and_change_nothing() {
             Statement::Promise {
                 promise: forgery,
                 change: None,
-                reminder: Reminder::default()
+                grounds: Grounds::default()
             }
         ),
         forged(2)

@@ -54,14 +54,14 @@ impl Monitor {
         };
         let words = self.0.entry((voter, *epoch, *head)).or_default();
         match statement {
-            Statement::Promise { promise, .. } => words.promises.push(*promise),
+            Statement::Promise { promise, .. } => words.promises.push(promise.clone()),
             Statement::Accepted(accepted) => words.accepted.push(*accepted),
             _ => {}
         }
         let both = words.promises.iter().flat_map(|promise| {
             words.accepted.iter().map(|accepted| Evidence::Promise {
                 place,
-                promise: *promise,
+                promise: promise.clone(),
                 accepted: *accepted,
             })
         });

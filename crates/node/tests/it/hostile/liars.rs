@@ -200,7 +200,7 @@ fn a_member_that_is_back_is_not_thrown_out_by_a_liars_choice() {
             succession::Message::At {
                 statement: Statement::Promise { promise, .. },
                 ..
-            } => Some(*promise),
+            } => Some(promise.clone()),
             _ => None,
         },
         _ => None,
@@ -210,6 +210,7 @@ fn a_member_that_is_back_is_not_thrown_out_by_a_liars_choice() {
         proposed: Proposed::sign(&liar, &place, 1, change.hash()),
         promises: vec![own, Promise::sign(&liar, &place, ballot, None)],
         change: Arc::new(change),
+        return_promises: Vec::new(),
     };
     puppet.state(lying, place, accept);
     assert_eq!(puppet.role.assembly().unwrap().membership().len(), 3);

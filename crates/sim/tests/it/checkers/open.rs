@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use quorate_consensus::assembly;
 use quorate_consensus::succession::{
-    Accepted, Accusation, Ballot, Change, Durable, Founding, Link, Membership,
-    Message as Succession, Opinion, Promise, Reminder, Statement,
+    Accepted, Accusation, Ballot, Change, Durable, Founding, Grounds, Link, Membership,
+    Message as Succession, Opinion, Promise, Statement,
 };
 use quorate_consensus::{Choice, Digest, Record, Unproven};
 use quorate_node::protocol::{JoinMessage, Message};
@@ -321,7 +321,7 @@ fn contradictions_are_reported() {
         say(Statement::Promise {
             promise,
             change: None,
-            reminder: Reminder::default(),
+            grounds: Grounds::default(),
         })
     };
     promise(101, None).unwrap();
