@@ -109,6 +109,9 @@ async fn converse(node: Node, mut events: Events, log: &mut Log) -> Result<(), S
 }
 
 async fn carry_out(line: &Line, node: &Node, prompt: &mut Prompt, log: &mut Log) {
+    let info = node.electorate().await;
+    // Who is called how may have changed since the last line.
+    info.iter().for_each(|info| prompt.know_seats(info));
     let command = match prompt.read(&line.text) {
         Ok(command) if !line.is_cut => command,
         Ok(_) => return log.line("Not taken: the line is too long"),
@@ -125,12 +128,10 @@ async fn carry_out(line: &Line, node: &Node, prompt: &mut Prompt, log: &mut Log)
         }
         Command::Help => return prompt::HELP.iter().for_each(|line| log.line(line)),
         Command::Seeds => {
-            let info = node.electorate().await;
-            let lines = info.map(|info| prompt.show_seats(&info));
+            let lines = info.as_ref().map(Prompt::show_seats);
             return lines.into_iter().flatten().for_each(|line| log.line(line));
         }
         Command::Config => {
-            let info = node.electorate().await;
             return match info.and_then(|info| info.seed_list()) {
                 Some(list) => list.to_string().lines().for_each(|line| log.line(line)),
                 None => log.line("Not all seeds have been met yet"),

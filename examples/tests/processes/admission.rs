@@ -55,3 +55,20 @@ fn an_invitation_that_a_seed_printed_brings_one_peer_in() {
     let stranger = net.peer(QUIET);
     net.expect(stranger, "expected an invitation, got none");
 }
+
+#[test]
+fn seeds_are_unseated_by_address_and_by_the_key_that_is_shown_without_a_look_at_the_list() {
+    let mut net = Network::planned(3);
+    let seeds = [0, 1, 2].map(|line| net.seed_with_prompt(line, &["--prompt"]));
+    net.expect_mesh(&seeds);
+    let gone = net.address(seeds[2]).to_owned();
+    net.types(seeds[0], &format!("unseat {gone}"));
+    net.expect(seeds[0], "Wanted");
+    net.expect(seeds[1], &format!("SEAT of {gone} challenged"));
+    let met = format!("Seed {gone} is ");
+    let line = net.expect(seeds[1], &met).text;
+    let (_, key) = line.split_once(&met).unwrap();
+    net.types(seeds[1], &format!("unseat {}", &key[..8]));
+    net.expect_all(&seeds[..2], "ELECTORATE of epoch 1: ");
+    net.expect(seeds[2], "UNSEATED");
+}
