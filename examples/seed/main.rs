@@ -168,12 +168,19 @@ fn invite(args: &Args, data: &Path, seeds: &SeedList) -> Result<(), String> {
 
 /// The key of this seed, made if there is none yet.
 fn own_identity(data: &Path, seeds: &SeedList) -> Result<Identity, String> {
-    let (identity, is_new) =
-        Identity::load_or_create(data.join("key")).map_err(|error| error.to_string())?;
+    let key = data.join("key");
+    let (identity, is_new) = Identity::load_or_create(&key).map_err(|error| error.to_string())?;
     if is_new {
         // A key without a store is taken for one that lost its store, and abstains at first.
-        Store::open(&data.join("store.redb"), Kind::Seed(seeds.network()))
-            .map_err(|error| error.to_string())?;
+        let path = data.join("store.redb");
+        let store = Store::open(&path, Kind::Seed(seeds.network()));
+        store.map_err(|error| {
+            if !path.exists() {
+                // Left, it is still a key.
+                let _removed = std::fs::remove_file(&key);
+            }
+            error.to_string()
+        })?;
     }
     Ok(identity)
 }
