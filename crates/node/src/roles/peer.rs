@@ -322,7 +322,7 @@ impl Role for Peer {
             }
             Some((seat, Err(error))) => {
                 let expected = self.electorate.seats()[seat].voter.unwrap_or(remote);
-                if self.seats.tells_mismatch(seat) {
+                if self.seats.tells_mismatch(seat, remote) {
                     self.out.event(Event::SeedIdentityChanged {
                         address: address.to_owned(),
                         expected,

@@ -19,8 +19,8 @@ use crate::protocol::Purpose;
 struct Seat {
     dial: Option<DialId>,
     back_off: BackOff,
-    /// Told once per change, not at every dial.
-    mismatch_told: bool,
+    /// Who answered in place of who belongs there: told once per change, not at every dial.
+    usurper: Option<NodeId>,
 }
 
 /// The seats of the electorate, in its order.
@@ -126,12 +126,18 @@ impl Seats {
     pub fn handle_ready(&mut self, index: usize) {
         self.idle = None;
         self.seats[index].back_off.reset();
-        self.seats[index].mismatch_told = false;
+        self.seats[index].usurper = None;
     }
 
     /// Whether a wrong identity at a seat is to be told: once per change, not at every dial.
-    pub fn tells_mismatch(&mut self, index: usize) -> bool {
-        !std::mem::replace(&mut self.seats[index].mismatch_told, true)
+    pub fn tells_mismatch(&mut self, index: usize, found: NodeId) -> bool {
+        self.seats[index].usurper.replace(found) != Some(found)
+    }
+
+    /// The seat at whose address this node answered, though another belongs there.
+    pub fn usurped_by(&self, node: NodeId) -> Option<usize> {
+        let mut seats = self.seats.iter();
+        seats.position(|seat| seat.usurper == Some(node))
     }
 
     /// A seat's session is gone: a pause before the next dial, so that a seed that closes at once is not hammered.
@@ -159,7 +165,7 @@ impl Seats {
         if let DialError::WrongIdentity {
             expected, found, ..
         } = error
-            && !std::mem::replace(&mut seat.mismatch_told, true)
+            && seat.usurper.replace(*found) != Some(*found)
         {
             out.event(Event::SeedIdentityChanged {
                 address: electorate.seats()[index].name.clone(),

@@ -277,7 +277,7 @@ impl Role for Seed {
                 }
             }
             Some((seat, Err(error))) => {
-                if self.seats.tells_mismatch(seat) {
+                if self.seats.tells_mismatch(seat, remote) {
                     let seat = &self.council.electorate().seats()[seat];
                     self.out.event(Event::SeedIdentityChanged {
                         address: seat.name.clone(),
@@ -296,6 +296,12 @@ impl Role for Seed {
     fn handle_dial_failed(&mut self, dial: DialId, error: DialError, now: Now) {
         self.now = now.instant;
         self.connections.handle_dial_failed(dial);
+        let usurper = match &error {
+            DialError::WrongIdentity { found, .. } => Some(*found),
+            _ => None,
+        };
+        let usurper = usurper.filter(|found| self.seats.usurped_by(*found).is_none());
+
         self.seats.handle_dial_failed(
             dial,
             &error,
@@ -303,6 +309,9 @@ impl Role for Seed {
             self.council.electorate(),
             &mut self.out,
         );
+        if let Some(found) = usurper {
+            self.tell_usurper(found);
+        }
         self.probes.handle_dial_failed(dial, &error);
         self.with_suspicions(now, |suspicions, with| {
             suspicions.handle_dial_failed(dial, with)
