@@ -196,11 +196,13 @@ impl Peer {
                 self.own_standing_changed(&entry, now);
             }
             if matches!(self.life.phase, Phase::Joining { request: Some(_) }) {
-                let (seed, unmet) = (self.party(from), self.electorate.unmet());
-                let why = format!(
-                    "seed {seed}: {what}; its proof cannot be judged before {unmet} more seeds are met"
-                );
-                self.registration_failed(why, now);
+                let seed = self.party(from);
+                let why = match self.electorate.unmet() {
+                    0 => "its proof is of seeds that this node does not know: its seed list may be out of date"
+                        .to_owned(),
+                    unmet => format!("its proof cannot be judged before {unmet} more seeds are met"),
+                };
+                self.registration_failed(format!("seed {seed}: {what}; {why}"), now);
             }
         } else {
             let why = refusal.describe(|node| self.party(node).to_string());
