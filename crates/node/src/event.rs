@@ -386,7 +386,8 @@ pub enum Event {
         /// Why.
         cause: String,
     },
-    /// For some time now this node finds no network, and may not found one. It goes on looking.
+    /// For some time now this node finds no network, and may not found one: a member of an open network, or a peer that reaches
+    /// no seed. It goes on looking, and tells it again and again, a peer ever more rarely.
     NoWayIn {
         /// Where it looked, and what came of it.
         reason: String,

@@ -220,6 +220,7 @@ impl Peer {
             &mut self.out,
         );
         self.register_if_due(now);
+        self.tell_if_alone(now);
         if std::mem::take(&mut self.wishes_changed) {
             self.open_links(now);
         }

@@ -19,6 +19,8 @@ use crate::protocol::Purpose;
 struct Seat {
     dial: Option<DialId>,
     back_off: BackOff,
+    /// What came of the last dial, as long as that came to nothing.
+    failure: Option<String>,
     /// Who answered in place of who belongs there: told once per change, not at every dial.
     usurper: Option<NodeId>,
 }
@@ -106,6 +108,7 @@ impl Seats {
     ) -> Option<(usize, Result<bool, ElectorateError>)> {
         let (index, seat) = self.of(dial)?;
         seat.dial = None;
+        seat.failure = None;
         self.idle = None;
         let bound = bind(index, remote);
         // Paces reconnecting to a seed that closes at once; `connected` lifts it.
@@ -127,6 +130,7 @@ impl Seats {
         self.idle = None;
         self.seats[index].back_off.reset();
         self.seats[index].usurper = None;
+        self.seats[index].failure = None;
     }
 
     /// Whether a wrong identity at a seat is to be told: once per change, not at every dial.
@@ -162,6 +166,7 @@ impl Seats {
             return false;
         };
         seat.dial = None;
+        seat.failure = Some(error.to_string());
         if let DialError::WrongIdentity {
             expected, found, ..
         } = error
@@ -176,6 +181,13 @@ impl Seats {
         self.idle = None;
         self.seats[index].back_off.fail(redial, &mut self.rng, now);
         true
+    }
+
+    /// What keeps this node from each seat, as far as that is known.
+    pub fn failures(&self, electorate: &Electorate) -> String {
+        let seats = self.seats.iter().zip(electorate.seats());
+        let failures = seats.map(|(seat, place)| seat.failure.as_ref().unwrap_or(&place.name));
+        failures.cloned().collect::<Vec<_>>().join("; ")
     }
 
     /// When a seat that is not connected may be dialled.

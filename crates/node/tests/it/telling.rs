@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_node::NodeId;
 use quorate_node::consensus::{Proof, Proposal};
 use quorate_node::protocol::{Goodbye, Message, Purpose, Refusal};
 use quorate_node::roles::DialId;
+use quorate_node::{Event, NodeId};
 
 use crate::driver::{Driver, Input, peer, seed};
 use crate::fuzz::certify;
@@ -67,4 +67,41 @@ fn a_peer_whose_seed_list_is_too_old_for_a_proof_is_told_so() {
         refused.is_some_and(|told| told.ends_with(expected)),
         "{told:#?}"
     );
+}
+
+#[test]
+fn a_peer_that_reaches_no_seed_says_so_ever_more_rarely_until_it_reaches_one() {
+    let mut driver = peer(1);
+    let is_told = |event: &&Event| matches!(event, Event::NoWayIn { .. });
+    // The first two refuse, the third does not answer at all.
+    let refuse = |driver: &mut Driver<_>| {
+        while let Some(dial) = driver
+            .dials
+            .iter()
+            .position(|dial| dial.1 != Some(NodeId::from(3)))
+        {
+            driver.step(Input::Fail(dial, false));
+        }
+    };
+    let mut told_at = Vec::new();
+    for second in 0..600 {
+        refuse(&mut driver);
+        driver.events.clear();
+        driver.wait(Duration::from_secs(1));
+        told_at.extend(driver.events.iter().filter(is_told).map(|_| second + 1));
+        if second == 4 {
+            let told = driver.events.iter().find(is_told).map(ToString::to_string);
+            let expected =
+                "No network was found: no seed is reached: refused; refused; 127.0.0.1:5003";
+            assert_eq!(told.as_deref(), Some(expected));
+        }
+    }
+    assert_eq!(told_at, [5, 15, 35, 75, 155, 315]);
+    driver.events.clear();
+    driver.step(Input::Answer(0, None, true));
+    driver.events.clear();
+    // It was due after 635 s. What falls silent meanwhile is another story.
+    driver.step(Input::Pause(60_000));
+    driver.wait(Duration::from_secs(1));
+    assert_eq!(driver.events.iter().find(is_told), None);
 }
