@@ -516,8 +516,12 @@ pub enum Event {
         /// How many standings.
         standings: u64,
     },
-    /// Something could not be made durable; what depends on it was not done.
+    /// Something could not be made durable; what depends on it was not done. A seed does not tell the same again within 10 s.
     StoreFailed(String),
+    /// Nothing that this seed says can be made durable: it gives no votes until that is different.
+    VotingStopped,
+    /// What this seed says is made durable again: it gives votes.
+    VotingResumed,
     /// The listener was too slow: so many events were dropped before the next one.
     Lagged(u64),
     /// The node stops.

@@ -106,6 +106,7 @@ fn a_seed_with_a_full_disk_says_so_and_does_not_vote_until_there_is_room_again()
         asked.elapsed()
     );
     limited.expect("Cannot store");
+    limited.expect("This seed gives no votes until it can store");
     net.expect_none(
         &others,
         &[&vote(net.address(second))],
@@ -117,6 +118,9 @@ fn a_seed_with_a_full_disk_says_so_and_does_not_vote_until_there_is_room_again()
     let third = net.peer(&[]);
     net.expect(third, "Joined the network");
     net.expect(others[0], &vote(net.address(third)));
+    let lines = limited.expect("gives votes again");
+    let again = lines.iter().filter(|line| line.contains("gives no votes"));
+    assert_eq!(again.count(), 0, "{lines:#?}");
     // What it could not store, it learns again from the others.
     net.wait("the second peer at the seed", PATIENCE, || {
         let lines: Vec<String> = limited.lines.try_iter().collect();

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use quorate_node::consensus::{Proof, Proposal};
 use quorate_node::protocol::{Goodbye, Message, Purpose, Refusal};
-use quorate_node::roles::DialId;
+use quorate_node::roles::{DialId, Request};
 use quorate_node::{Event, NodeId};
 
-use crate::driver::{Driver, Input, peer, seed};
+use crate::driver::{Driver, Input, peer, seed, strict_seed};
 use crate::fuzz::certify;
 
 /// Fails the dial that was for this node: another answers there.
@@ -104,4 +104,30 @@ fn a_peer_that_reaches_no_seed_says_so_ever_more_rarely_until_it_reaches_one() {
     driver.step(Input::Pause(60_000));
     driver.wait(Duration::from_secs(1));
     assert_eq!(driver.events.iter().find(is_told), None);
+}
+
+#[test]
+fn a_seed_that_cannot_write_says_so_once_and_when_it_can_again() {
+    let mut driver = strict_seed(1);
+    let told = |driver: &mut Driver<_>, is_good: bool| {
+        driver.events.clear();
+        for number in 4..24 {
+            driver.step(Input::Ask(Request::Allow(NodeId::from(number))));
+        }
+        assert!(driver.writes.len() >= 20);
+        while !driver.writes.is_empty() {
+            driver.step(Input::Written(is_good));
+        }
+        std::mem::take(&mut driver.events)
+    };
+    let failed = Event::StoreFailed("the disk is full".to_owned());
+    assert_eq!(told(&mut driver, true), []);
+    assert_eq!(
+        told(&mut driver, false),
+        [failed.clone(), Event::VotingStopped]
+    );
+    assert_eq!(told(&mut driver, false), []);
+    driver.wait(Duration::from_secs(10));
+    assert_eq!(told(&mut driver, false), [failed]);
+    assert_eq!(told(&mut driver, true), [Event::VotingResumed]);
 }
