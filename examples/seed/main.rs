@@ -112,6 +112,7 @@ async fn carry_out(line: &Line, node: &Node, prompt: &mut Prompt, log: &mut Log)
     let info = node.electorate().await;
     // Who is called how may have changed since the last line.
     info.iter().for_each(|info| prompt.know_seats(info));
+    prompt.know_members(&node.members().await);
     let command = match prompt.read(&line.text) {
         Ok(command) if !line.is_cut => command,
         Ok(_) => return log.line("Not taken: the line is too long"),
@@ -136,6 +137,12 @@ async fn carry_out(line: &Line, node: &Node, prompt: &mut Prompt, log: &mut Log)
                 Some(list) => list.to_string().lines().for_each(|line| log.line(line)),
                 None => log.line("Not all seeds have been met yet"),
             };
+        }
+        Command::Explain(who) => {
+            let explanation = node.explain(who).await;
+            let text = explanation.map(|explanation| explanation.to_string());
+            let text = text.unwrap_or_default();
+            return text.lines().for_each(|line| log.line(line));
         }
         Command::Seat(who) => return tell(node.seat(who).await, "Agreed", log),
         Command::Unseat(who) => return tell(node.unseat(who).await, "Wanted", log),

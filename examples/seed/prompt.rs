@@ -1,25 +1,29 @@
 //! The operator's prompt: what is typed there, and how candidates and seeds are called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use quorate_node::{ElectorateInfo, Event, NodeId, Party, PendingCandidate};
+use quorate_node::{ElectorateInfo, Event, MemberInfo, NodeId, Party, PendingCandidate};
 
 /// The fewest digits of a key that name a candidate.
 const KEY_DIGITS_MIN: usize = 6;
 
-/// And a seed, or who wants to be one: as many as are shown of a key.
-const SEAT_DIGITS_MIN: usize = 8;
+/// And a seed, or anybody else: as many as are shown of a key.
+const SHOWN_DIGITS: usize = 8;
 
-pub(crate) const HELP: [&str; 9] = [
+/// How many are remembered of those who were kept out, left or were evicted: the oldest are forgotten.
+const GONE_MAX: usize = 256;
+
+pub(crate) const HELP: [&str; 10] = [
     "pending              who waits for your word",
     "allow WHO            lets a candidate in, as far as this seed is concerned",
     "deny WHO [REASON]    keeps it out for an hour, and tells it why",
+    "explain WHO          why somebody is in, out or pending",
     "seeds                who votes, and who is to",
     "seat WHO             agrees to a seat for a node that wants one; all seeds have to",
     "unseat WHO           wants a seed unseated; all others have to",
     "resign               gives up this seed's own seat",
     "config               the seed list of now, for nodes that are to start with it",
-    "WHO is a candidate's number, an address, the beginning of a key, or the whole key of one that is still to come.",
+    "WHO is a candidate's number, an address, the beginning of a key, or the whole key of anybody.",
 ];
 
 /// What is to be done.
@@ -30,6 +34,7 @@ pub(crate) enum Command {
     Help,
     Allow(NodeId),
     Deny(NodeId, String),
+    Explain(NodeId),
     Seeds,
     Seat(NodeId),
     Unseat(NodeId),
@@ -44,6 +49,9 @@ pub(crate) struct Prompt {
     last: u64,
     /// Seeds, and who wants to be one.
     seats: Vec<Party>,
+    members: Vec<Party>,
+    /// Who is none of these any more, the last first.
+    gone: VecDeque<Party>,
 }
 
 impl Prompt {
@@ -60,8 +68,27 @@ impl Prompt {
                 self.waiting.retain(|_, party| party.id != candidate.id);
                 None
             }
+            Event::RegisterRefused {
+                candidate: party, ..
+            }
+            | Event::DeadConfirmed { member: party, .. }
+            | Event::Left(party) => {
+                self.gone.retain(|gone| gone != party);
+                self.gone.push_front(party.clone());
+                self.gone.truncate(GONE_MAX);
+                None
+            }
             _ => None,
         }
+    }
+
+    /// Who is in now.
+    pub(crate) fn know_members(&mut self, members: &[MemberInfo]) {
+        let party = |member: &MemberInfo| Party {
+            id: member.id,
+            address: member.endpoints.first().cloned(),
+        };
+        self.members = members.iter().map(party).collect();
     }
 
     /// Who sits where now, and who wants to: they can be called by their addresses and keys.
@@ -123,13 +150,16 @@ impl Prompt {
             ("allow", who) if !who.is_empty() && reason.is_empty() => {
                 self.find(who).map(Command::Allow)
             }
+            ("explain", who) if !who.is_empty() && reason.is_empty() => {
+                self.find_anybody(who).map(Command::Explain)
+            }
             ("deny", who) if !who.is_empty() => {
                 let who = self.find(who)?;
                 Ok(Command::Deny(who, reason.to_owned()))
             }
             _ => Err(format!(
-                "expected pending, allow WHO, deny WHO [REASON], seeds, seat WHO, unseat WHO, resign, config or help, got \
-                 {line:?}"
+                "expected pending, allow WHO, deny WHO [REASON], explain WHO, seeds, seat WHO, unseat WHO, resign, config or \
+                 help, got {line:?}"
             )),
         }
     }
@@ -179,13 +209,26 @@ impl Prompt {
         if let Ok(id) = who.parse() {
             return Ok(id);
         }
-        match called(who, SEAT_DIGITS_MIN, &self.seats)[..] {
-            [id] => Ok(id),
-            [] => Err(format!(
+        the_one(who, &called(who, SHOWN_DIGITS, &self.seats)).unwrap_or_else(|| {
+            Err(format!(
                 "Neither a seed nor a node that wants a seat is called {who}: see seeds"
-            )),
-            _ => Err(format!("Several are called {who}: name one by its key")),
+            ))
+        })
+    }
+
+    fn find_anybody(&self, who: &str) -> Result<NodeId, String> {
+        if let Ok(id) = self.find(who) {
+            return Ok(id);
         }
+        let present = self.waiting.values().chain(&self.seats);
+        let present = called(who, SHOWN_DIGITS, present.chain(&self.members));
+        the_one(who, &present)
+            .or_else(|| the_one(who, &called(who, SHOWN_DIGITS, &self.gone)))
+            .unwrap_or_else(|| {
+                Err(format!(
+                    "Nobody known is called {who}: name it by its whole key"
+                ))
+            })
     }
 
     fn find(&self, who: &str) -> Result<NodeId, String> {
@@ -203,6 +246,21 @@ impl Prompt {
             [id] => Ok(id),
             [] => Err(format!("Nobody who waits is called {who}: see pending")),
             _ => Err(format!("Several are called {who}: name one by its number")),
+        }
+    }
+}
+
+/// The one that was meant, or which there are; `None` if there is nobody.
+fn the_one(who: &str, called: &[NodeId]) -> Option<Result<NodeId, String>> {
+    match called {
+        [] => None,
+        [id] => Some(Ok(*id)),
+        several => {
+            let keys: Vec<String> = several.iter().map(ToString::to_string).collect();
+            let keys = keys.join(", ");
+            Some(Err(format!(
+                "Several are called {who}: name one by its key, of {keys}"
+            )))
         }
     }
 }
@@ -342,6 +400,36 @@ mod tests {
                 .unwrap_err()
                 .contains("see seeds")
         );
+    }
+
+    #[test]
+    fn everybody_who_was_heard_of_can_be_explained() {
+        let mut prompt = Prompt::default();
+        let member = |number: u64| MemberInfo::of(&record(number));
+        let explain = |prompt: &Prompt, who: &str| prompt.read(&format!("explain {who}"));
+        let [a, b, c] = [1, 2, 101].map(|number| number << 40);
+        let is = |number: u64| Ok(Command::Explain(NodeId::from(number)));
+        asks(&mut prompt, a);
+        assert_eq!(explain(&prompt, "1"), is(a));
+        assert!(explain(&prompt, "10.0.0.1:6052").is_err());
+        prompt.know_members(&[member(b)]);
+        assert_eq!(explain(&prompt, "10.0.0.1:6052"), is(b));
+        assert_eq!(explain(&prompt, &NodeId::from(b).to_string()[..8]), is(b));
+        // It is thrown out, and then another comes to its place.
+        prompt.handle_event(&Event::Left(Party::from(&*record(b))));
+        prompt.know_members(&[]);
+        assert_eq!(explain(&prompt, "10.0.0.1:6052"), is(b));
+        let at_its_place = Party {
+            id: NodeId::from(c),
+            address: Some("10.0.0.1:6052".to_owned()),
+        };
+        prompt.handle_event(&Event::Left(at_its_place));
+        let error = explain(&prompt, "10.0.0.1:6052").unwrap_err();
+        for number in [b, c] {
+            assert!(error.contains(&NodeId::from(number).to_string()), "{error}");
+        }
+        prompt.know_members(&[member(b)]);
+        assert_eq!(explain(&prompt, "10.0.0.1:6052"), is(b));
     }
 
     #[test]

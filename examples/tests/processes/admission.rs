@@ -34,6 +34,12 @@ fn an_operator_is_asked_at_the_prompt_and_its_word_decides() {
     let words = format!("{at} says: its operator denies it: I do not know you");
     net.expect(disliked, &words);
     assert!(net.find(disliked, "Joined the network").is_none());
+    net.types(seed, &format!("explain {name}"));
+    net.expect(seed, &format!("{name} ("));
+    let name = net.address(liked).to_owned();
+    net.types(seed, &format!("explain {name}"));
+    net.expect(seed, &format!("{name} ("));
+    net.expect(seed, &format!("signed by {at}"));
 }
 
 #[test]
