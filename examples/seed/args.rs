@@ -91,6 +91,12 @@ impl Args {
         SocketAddr::new(self.ip, self.port)
     }
 
+    /// How the seed list names this seed.
+    pub(crate) fn line(&self) -> String {
+        let address = self.advertise.clone();
+        address.unwrap_or_else(|| self.listen().to_string())
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         let usual = || PathBuf::from(format!("data/seed-{}", self.port));
         self.data.clone().unwrap_or_else(usual)

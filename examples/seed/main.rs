@@ -164,11 +164,20 @@ fn tell(done: Result<(), RequestError>, word: &str, log: &mut Log) {
     }
 }
 
-/// Prints an invitation signed with this seed's key.
+/// Prints an invitation signed with this seed's key; beside it, whose that is.
 fn invite(args: &Args, data: &Path, seeds: &SeedList) -> Result<(), String> {
-    let invitation = own_identity(data, seeds)?
+    let identity = own_identity(data, seeds)?;
+    let invitation = identity
         .invite(seeds.network(), args.guest, args.valid)
         .map_err(|error| error.to_string())?;
+    let line = args.line();
+    if seeds.position(&line).is_none() {
+        eprintln!("warning: {line} is not in {}", args.config.display());
+    }
+    eprintln!(
+        "signed by {0}; where no seed has this key, with --operator {0} it counts",
+        identity.id()
+    );
     println!("{invitation}");
     Ok(())
 }
@@ -194,8 +203,7 @@ fn own_identity(data: &Path, seeds: &SeedList) -> Result<Identity, String> {
 
 /// Pins this seed's identity in the seed list.
 fn init(args: &Args, data: &Path, seeds: &SeedList) -> Result<(), String> {
-    let address = args.advertise.clone();
-    let address = address.unwrap_or_else(|| args.listen().to_string());
+    let address = args.line();
     if seeds.position(&address).is_none() {
         return Err(format!("{address} is not in {}", args.config.display()));
     }

@@ -51,15 +51,45 @@ fn an_invitation_that_a_seed_printed_brings_one_peer_in() {
     let printed = fs::read_to_string(net.path("0.stdout")).unwrap();
     let invitation = printed.trim();
     assert!(invitation.starts_with("quorate-invite-1-"), "{printed:?}");
+    let beside = net.stderr(printing);
+    let signer = beside
+        .strip_prefix("signed by ")
+        .and_then(|rest| rest.split_once(';'));
+    let (signer, _) = signer.unwrap_or_else(|| panic!("{beside:?}"));
 
     let seed = net.launch("seed", &address, &["--admit", "invited"]);
     net.expect(seed, "listens at");
+    assert!(
+        net.find(seed, signer).is_some(),
+        "{signer} is not the seed's key"
+    );
     let guest = net.peer(&["--messages", "0", "--invitation", invitation]);
     net.expect(guest, "Joined the network");
     let second = net.peer(&["--messages", "0", "--invitation", invitation]);
     net.expect(second, "the invitation was used by ");
     let stranger = net.peer(QUIET);
     net.expect(stranger, "expected an invitation, got none");
+}
+
+#[test]
+fn an_invitation_by_an_operator_counts_where_its_key_is_named() {
+    let mut net = Network::planned(1);
+    let nowhere = net.free_address();
+    let printing = net.launch("seed", &nowhere, &["--invite", "--data", "operator"]);
+    net.exit(printing, PATIENCE);
+    let beside = net.stderr(printing);
+    let warning = format!("warning: {nowhere} is not in config.csv\nsigned by ");
+    let rest = beside.strip_prefix(&warning);
+    let rest = rest.unwrap_or_else(|| panic!("{beside:?}"));
+    let (operator, _) = rest.split_once(';').unwrap();
+    let printed = fs::read_to_string(net.path("0.stdout")).unwrap();
+
+    let address = net.seeds()[0].clone();
+    let admit = ["--admit", "invited", "--operator", operator];
+    let seed = net.launch("seed", &address, &admit);
+    net.expect(seed, "listens at");
+    let guest = net.peer(&["--messages", "0", "--invitation", printed.trim()]);
+    net.expect(guest, "Joined the network");
 }
 
 #[test]
