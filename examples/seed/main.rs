@@ -204,8 +204,28 @@ fn own_identity(data: &Path, seeds: &SeedList) -> Result<Identity, String> {
 /// Pins this seed's identity in the seed list.
 fn init(args: &Args, data: &Path, seeds: &SeedList) -> Result<(), String> {
     let address = args.line();
-    if seeds.position(&address).is_none() {
+    let Some(position) = seeds.position(&address) else {
         return Err(format!("{address} is not in {}", args.config.display()));
+    };
+    if let Some(pinned) = seeds.lines()[position].pin {
+        // No key is made for a seat that is another's.
+        let key = data.join("key");
+        let own = if key.exists() {
+            Some(own_identity(data, seeds)?.id())
+        } else {
+            None
+        };
+        if own != Some(pinned) {
+            let own = own.map_or("there is none".to_owned(), |own| {
+                format!("that is the key of {own}")
+            });
+            return Err(format!(
+                "{address} is pinned to {pinned} in {} already; expected its key in {}, but {own}: remove the pin to \
+                 replace it",
+                args.config.display(),
+                key.display()
+            ));
+        }
     }
     let identity = own_identity(data, seeds)?;
     let text = std::fs::read_to_string(&args.config)
