@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID", value_parser = node_id)]
     operator: Vec<NodeId>,
     /// How many nodes at one address to vote for at most.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     per_address: Option<usize>,
     /// How many nodes per time to vote for at most, as in 5/60s.
     #[arg(long, value_name = "N/TIME", value_parser = count_per_time)]
@@ -91,6 +91,12 @@ impl Args {
         SocketAddr::new(self.ip, self.port)
     }
 
+    /// How the seed list names this seed.
+    pub(crate) fn line(&self) -> String {
+        let address = self.advertise.clone();
+        address.unwrap_or_else(|| self.listen().to_string())
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         let usual = || PathBuf::from(format!("data/seed-{}", self.port));
         self.data.clone().unwrap_or_else(usual)
@@ -138,6 +144,11 @@ fn listed(file: &Path) -> Result<Vec<NodeId>, String> {
 fn node_id(text: &str) -> Result<NodeId, String> {
     let id = text.parse();
     id.map_err(|error: quorate_node::consensus::HexError| error.to_string())
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "expected a number of nodes, at least 1".to_owned())
 }
 
 fn count_per_time(text: &str) -> Result<(u32, Duration), String> {
@@ -192,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_told_with_what_is_expected() {
-        let table: [(&[&str], &str); 8] = [
+        let table: [(&[&str], &str); 10] = [
             (
                 &["--admit", "some"],
                 "expected all, ask, list:FILE or invited",
@@ -200,6 +211,14 @@ mod tests {
             (
                 &["--admit", "list:"],
                 "expected all, ask, list:FILE or invited",
+            ),
+            (
+                &["--per-address", "0"],
+                "expected a number of nodes, at least 1",
+            ),
+            (
+                &["--per-address", "none"],
+                "expected a number of nodes, at least 1",
             ),
             (&["--rate", "5"], "expected a number of nodes and a time"),
             (

@@ -109,6 +109,10 @@ async fn converse(node: Node, mut events: Events, log: &mut Log) -> Result<(), S
 }
 
 async fn carry_out(line: &Line, node: &Node, prompt: &mut Prompt, log: &mut Log) {
+    let info = node.electorate().await;
+    // Who is called how may have changed since the last line.
+    info.iter().for_each(|info| prompt.know_seats(info));
+    prompt.know_members(&node.members().await);
     let command = match prompt.read(&line.text) {
         Ok(command) if !line.is_cut => command,
         Ok(_) => return log.line("Not taken: the line is too long"),
@@ -125,16 +129,20 @@ async fn carry_out(line: &Line, node: &Node, prompt: &mut Prompt, log: &mut Log)
         }
         Command::Help => return prompt::HELP.iter().for_each(|line| log.line(line)),
         Command::Seeds => {
-            let info = node.electorate().await;
-            let lines = info.map(|info| prompt.show_seats(&info));
+            let lines = info.as_ref().map(Prompt::show_seats);
             return lines.into_iter().flatten().for_each(|line| log.line(line));
         }
         Command::Config => {
-            let info = node.electorate().await;
             return match info.and_then(|info| info.seed_list()) {
                 Some(list) => list.to_string().lines().for_each(|line| log.line(line)),
                 None => log.line("Not all seeds have been met yet"),
             };
+        }
+        Command::Explain(who) => {
+            let explanation = node.explain(who).await;
+            let text = explanation.map(|explanation| explanation.to_string());
+            let text = text.unwrap_or_default();
+            return text.lines().for_each(|line| log.line(line));
         }
         Command::Seat(who) => return tell(node.seat(who).await, "Agreed", log),
         Command::Unseat(who) => return tell(node.unseat(who).await, "Wanted", log),
@@ -156,33 +164,68 @@ fn tell(done: Result<(), RequestError>, word: &str, log: &mut Log) {
     }
 }
 
-/// Prints an invitation signed with this seed's key.
+/// Prints an invitation signed with this seed's key; beside it, whose that is.
 fn invite(args: &Args, data: &Path, seeds: &SeedList) -> Result<(), String> {
-    let invitation = own_identity(data, seeds)?
+    let identity = own_identity(data, seeds)?;
+    let invitation = identity
         .invite(seeds.network(), args.guest, args.valid)
         .map_err(|error| error.to_string())?;
+    let line = args.line();
+    if seeds.position(&line).is_none() {
+        eprintln!("warning: {line} is not in {}", args.config.display());
+    }
+    eprintln!(
+        "signed by {0}; where no seed has this key, with --operator {0} it counts",
+        identity.id()
+    );
     println!("{invitation}");
     Ok(())
 }
 
 /// The key of this seed, made if there is none yet.
 fn own_identity(data: &Path, seeds: &SeedList) -> Result<Identity, String> {
-    let (identity, is_new) =
-        Identity::load_or_create(data.join("key")).map_err(|error| error.to_string())?;
+    let key = data.join("key");
+    let (identity, is_new) = Identity::load_or_create(&key).map_err(|error| error.to_string())?;
     if is_new {
         // A key without a store is taken for one that lost its store, and abstains at first.
-        Store::open(&data.join("store.redb"), Kind::Seed(seeds.network()))
-            .map_err(|error| error.to_string())?;
+        let path = data.join("store.redb");
+        let store = Store::open(&path, Kind::Seed(seeds.network()));
+        store.map_err(|error| {
+            if !path.exists() {
+                // Left, it is still a key.
+                let _removed = std::fs::remove_file(&key);
+            }
+            error.to_string()
+        })?;
     }
     Ok(identity)
 }
 
 /// Pins this seed's identity in the seed list.
 fn init(args: &Args, data: &Path, seeds: &SeedList) -> Result<(), String> {
-    let address = args.advertise.clone();
-    let address = address.unwrap_or_else(|| args.listen().to_string());
-    if seeds.position(&address).is_none() {
+    let address = args.line();
+    let Some(position) = seeds.position(&address) else {
         return Err(format!("{address} is not in {}", args.config.display()));
+    };
+    if let Some(pinned) = seeds.lines()[position].pin {
+        // No key is made for a seat that is another's.
+        let key = data.join("key");
+        let own = if key.exists() {
+            Some(own_identity(data, seeds)?.id())
+        } else {
+            None
+        };
+        if own != Some(pinned) {
+            let own = own.map_or("there is none".to_owned(), |own| {
+                format!("that is the key of {own}")
+            });
+            return Err(format!(
+                "{address} is pinned to {pinned} in {} already; expected its key in {}, but {own}: remove the pin to \
+                 replace it",
+                args.config.display(),
+                key.display()
+            ));
+        }
     }
     let identity = own_identity(data, seeds)?;
     let text = std::fs::read_to_string(&args.config)

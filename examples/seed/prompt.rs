@@ -1,22 +1,29 @@
 //! The operator's prompt: what is typed there, and how candidates and seeds are called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use quorate_node::{ElectorateInfo, Event, NodeId, Party, PendingCandidate};
+use quorate_node::{ElectorateInfo, Event, MemberInfo, NodeId, Party, PendingCandidate};
 
 /// The fewest digits of a key that name a candidate.
 const KEY_DIGITS_MIN: usize = 6;
 
-pub(crate) const HELP: [&str; 9] = [
+/// And a seed, or anybody else: as many as are shown of a key.
+const SHOWN_DIGITS: usize = 8;
+
+/// How many are remembered of those who were kept out, left or were evicted: the oldest are forgotten.
+const GONE_MAX: usize = 256;
+
+pub(crate) const HELP: [&str; 10] = [
     "pending              who waits for your word",
     "allow WHO            lets a candidate in, as far as this seed is concerned",
     "deny WHO [REASON]    keeps it out for an hour, and tells it why",
+    "explain WHO          why somebody is in, out or pending",
     "seeds                who votes, and who is to",
     "seat WHO             agrees to a seat for a node that wants one; all seeds have to",
     "unseat WHO           wants a seed unseated; all others have to",
     "resign               gives up this seed's own seat",
     "config               the seed list of now, for nodes that are to start with it",
-    "WHO is a candidate's number or address, the beginning of its key, or the whole key of one that is still to come.",
+    "WHO is a candidate's number, an address, the beginning of a key, or the whole key of anybody.",
 ];
 
 /// What is to be done.
@@ -27,6 +34,7 @@ pub(crate) enum Command {
     Help,
     Allow(NodeId),
     Deny(NodeId, String),
+    Explain(NodeId),
     Seeds,
     Seat(NodeId),
     Unseat(NodeId),
@@ -39,8 +47,11 @@ pub(crate) enum Command {
 pub(crate) struct Prompt {
     waiting: BTreeMap<u64, Party>,
     last: u64,
-    /// Seeds, and who wants to be one, by address.
-    seats: BTreeMap<String, NodeId>,
+    /// Seeds, and who wants to be one.
+    seats: Vec<Party>,
+    members: Vec<Party>,
+    /// Who is none of these any more, the last first.
+    gone: VecDeque<Party>,
 }
 
 impl Prompt {
@@ -57,23 +68,46 @@ impl Prompt {
                 self.waiting.retain(|_, party| party.id != candidate.id);
                 None
             }
-            Event::SeatWanted { candidate, .. } => {
-                let address = candidate.address.clone()?;
-                self.seats.insert(address, candidate.id);
+            Event::RegisterRefused {
+                candidate: party, ..
+            }
+            | Event::DeadConfirmed { member: party, .. }
+            | Event::Left(party) => {
+                self.gone.retain(|gone| gone != party);
+                self.gone.push_front(party.clone());
+                self.gone.truncate(GONE_MAX);
                 None
             }
             _ => None,
         }
     }
 
-    /// Who sits where, and who wants to, so that they can be called by their addresses; and in words.
-    pub(crate) fn show_seats(&mut self, info: &ElectorateInfo) -> Vec<String> {
-        let of_seat =
-            |(address, voter): &(String, Option<NodeId>)| Some((address.clone(), (*voter)?));
-        self.seats = info.seats.iter().filter_map(of_seat).collect();
-        let wanted = info.wanted.iter();
-        let wanted = wanted.filter_map(|it| Some((it.candidate.address.clone()?, it.candidate.id)));
-        self.seats.extend(wanted);
+    /// Who is in now.
+    pub(crate) fn know_members(&mut self, members: &[MemberInfo]) {
+        let party = |member: &MemberInfo| Party {
+            id: member.id,
+            address: member.endpoints.first().cloned(),
+        };
+        self.members = members.iter().map(party).collect();
+    }
+
+    /// Who sits where now, and who wants to: they can be called by their addresses and keys.
+    pub(crate) fn know_seats(&mut self, info: &ElectorateInfo) {
+        let of_seat = |(address, voter): &(String, Option<NodeId>)| {
+            let address = Some(address.clone());
+            voter.map(|id| Party { id, address })
+        };
+        let wanted = info.wanted.iter().map(|it| it.candidate.clone());
+        self.seats = info
+            .seats
+            .iter()
+            .filter_map(of_seat)
+            .chain(wanted)
+            .collect();
+    }
+
+    /// Who sits where, and who wants to, in words.
+    pub(crate) fn show_seats(info: &ElectorateInfo) -> Vec<String> {
         let changing = if info.is_changing { ", changing" } else { "" };
         let mut lines = vec![format!(
             "Epoch {}: {} of {} seeds decide{changing}",
@@ -116,13 +150,16 @@ impl Prompt {
             ("allow", who) if !who.is_empty() && reason.is_empty() => {
                 self.find(who).map(Command::Allow)
             }
+            ("explain", who) if !who.is_empty() && reason.is_empty() => {
+                self.find_anybody(who).map(Command::Explain)
+            }
             ("deny", who) if !who.is_empty() => {
                 let who = self.find(who)?;
                 Ok(Command::Deny(who, reason.to_owned()))
             }
             _ => Err(format!(
-                "expected pending, allow WHO, deny WHO [REASON], seeds, seat WHO, unseat WHO, resign, config or help, got \
-                 {line:?}"
+                "expected pending, allow WHO, deny WHO [REASON], explain WHO, seeds, seat WHO, unseat WHO, resign, config or \
+                 help, got {line:?}"
             )),
         }
     }
@@ -169,10 +206,29 @@ impl Prompt {
     }
 
     fn find_seat(&self, who: &str) -> Result<NodeId, String> {
-        let by_address = self.seats.get(who).copied();
-        by_address.or_else(|| who.parse().ok()).ok_or_else(|| {
-            format!("Neither a seed nor a node that wants a seat is called {who}: see seeds")
+        if let Ok(id) = who.parse() {
+            return Ok(id);
+        }
+        the_one(who, &called(who, SHOWN_DIGITS, &self.seats)).unwrap_or_else(|| {
+            Err(format!(
+                "Neither a seed nor a node that wants a seat is called {who}: see seeds"
+            ))
         })
+    }
+
+    fn find_anybody(&self, who: &str) -> Result<NodeId, String> {
+        if let Ok(id) = self.find(who) {
+            return Ok(id);
+        }
+        let present = self.waiting.values().chain(&self.seats);
+        let present = called(who, SHOWN_DIGITS, present.chain(&self.members));
+        the_one(who, &present)
+            .or_else(|| the_one(who, &called(who, SHOWN_DIGITS, &self.gone)))
+            .unwrap_or_else(|| {
+                Err(format!(
+                    "Nobody known is called {who}: name it by its whole key"
+                ))
+            })
     }
 
     fn find(&self, who: &str) -> Result<NodeId, String> {
@@ -186,18 +242,45 @@ impl Prompt {
         if let Ok(id) = who.parse() {
             return Ok(id);
         }
-        let key = who.to_ascii_lowercase();
-        let is_called = |party: &&Party| {
-            party.address.as_deref() == Some(who)
-                || (key.len() >= KEY_DIGITS_MIN && party.id.to_string().starts_with(&key))
-        };
-        let mut called = self.waiting.values().filter(is_called);
-        match (called.next(), called.next()) {
-            (Some(party), None) => Ok(party.id),
-            (Some(_), Some(_)) => Err(format!("Several are called {who}: name one by its number")),
-            (None, _) => Err(format!("Nobody who waits is called {who}: see pending")),
+        match called(who, KEY_DIGITS_MIN, self.waiting.values())[..] {
+            [id] => Ok(id),
+            [] => Err(format!("Nobody who waits is called {who}: see pending")),
+            _ => Err(format!("Several are called {who}: name one by its number")),
         }
     }
+}
+
+/// The one that was meant, or which there are; `None` if there is nobody.
+fn the_one(who: &str, called: &[NodeId]) -> Option<Result<NodeId, String>> {
+    match called {
+        [] => None,
+        [id] => Some(Ok(*id)),
+        several => {
+            let keys: Vec<String> = several.iter().map(ToString::to_string).collect();
+            let keys = keys.join(", ");
+            Some(Err(format!(
+                "Several are called {who}: name one by its key, of {keys}"
+            )))
+        }
+    }
+}
+
+/// Whose address this is, or the beginning of whose key, in at least so many digits.
+fn called<'a>(
+    who: &str,
+    digits_min: usize,
+    parties: impl IntoIterator<Item = &'a Party>,
+) -> Vec<NodeId> {
+    let key = who.to_ascii_lowercase();
+    let is_called = |party: &&Party| {
+        party.address.as_deref() == Some(who)
+            || (key.len() >= digits_min && party.id.to_string().starts_with(&key))
+    };
+    let called = parties.into_iter().filter(is_called);
+    let mut called: Vec<NodeId> = called.map(|party| party.id).collect();
+    called.sort_unstable();
+    called.dedup();
+    called
 }
 
 fn split(text: &str) -> (&str, &str) {
@@ -207,6 +290,7 @@ fn split(text: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
+    use quorate_node::SeatWanted;
     use quorate_node::consensus::{NetworkId, Record, Unproven};
 
     use super::*;
@@ -279,17 +363,7 @@ mod tests {
     #[test]
     fn seeds_and_those_who_want_to_be_are_called_by_their_addresses() {
         let mut prompt = Prompt::default();
-        let wants = Event::SeatWanted {
-            candidate: Party::from(&*record(1)),
-            by: Party::from(&*record(1)),
-        };
-        assert!(prompt.read("seat 10.0.0.1:6001").is_err());
-        prompt.handle_event(&wants);
-        let [wanting, seed] = [1, 2].map(NodeId::from);
-        assert_eq!(
-            prompt.read("seat 10.0.0.1:6001"),
-            Ok(Command::Seat(wanting))
-        );
+        let [wanting, seed] = [1 << 40, 0xabcd_ef12 << 32].map(NodeId::from);
         let info = ElectorateInfo {
             network: NetworkId::NONE,
             epoch: 3,
@@ -299,22 +373,63 @@ mod tests {
                 ("10.0.0.9:2".to_owned(), None),
             ],
             is_changing: false,
-            wanted: Vec::new(),
+            wanted: vec![SeatWanted {
+                candidate: Party::from(&*record(1 << 40)),
+                waiting: Vec::new(),
+            }],
         };
-        let lines = prompt.show_seats(&info);
+        assert!(prompt.read("seat 10.0.0.1:6076").is_err());
+        prompt.know_seats(&info);
+        let lines = Prompt::show_seats(&info);
         assert_eq!(lines[0], "Epoch 3: 2 of 2 seeds decide");
         assert!(lines[2].ends_with("not met yet"));
         assert_eq!(prompt.read("unseat 10.0.0.9:1"), Ok(Command::Unseat(seed)));
-        assert_eq!(
-            prompt.read(&format!("unseat {seed}")),
-            Ok(Command::Unseat(seed))
-        );
+        for who in ["10.0.0.1:6076", &wanting.to_string()[..8]] {
+            let seat = prompt.read(&format!("seat {who}"));
+            assert_eq!(seat, Ok(Command::Seat(wanting)), "{who}");
+        }
+        let key = seed.to_string();
+        for who in [&key[..], &key[..8], &key[..8].to_ascii_uppercase()] {
+            let unseat = prompt.read(&format!("unseat {who}"));
+            assert_eq!(unseat, Ok(Command::Unseat(seed)), "{who}");
+        }
+        assert!(prompt.read(&format!("unseat {}", &key[..7])).is_err());
         assert!(
             prompt
                 .read("unseat 10.0.0.9:2")
                 .unwrap_err()
                 .contains("see seeds")
         );
+    }
+
+    #[test]
+    fn everybody_who_was_heard_of_can_be_explained() {
+        let mut prompt = Prompt::default();
+        let member = |number: u64| MemberInfo::of(&record(number));
+        let explain = |prompt: &Prompt, who: &str| prompt.read(&format!("explain {who}"));
+        let [a, b, c] = [1, 2, 101].map(|number| number << 40);
+        let is = |number: u64| Ok(Command::Explain(NodeId::from(number)));
+        asks(&mut prompt, a);
+        assert_eq!(explain(&prompt, "1"), is(a));
+        assert!(explain(&prompt, "10.0.0.1:6052").is_err());
+        prompt.know_members(&[member(b)]);
+        assert_eq!(explain(&prompt, "10.0.0.1:6052"), is(b));
+        assert_eq!(explain(&prompt, &NodeId::from(b).to_string()[..8]), is(b));
+        // It is thrown out, and then another comes to its place.
+        prompt.handle_event(&Event::Left(Party::from(&*record(b))));
+        prompt.know_members(&[]);
+        assert_eq!(explain(&prompt, "10.0.0.1:6052"), is(b));
+        let at_its_place = Party {
+            id: NodeId::from(c),
+            address: Some("10.0.0.1:6052".to_owned()),
+        };
+        prompt.handle_event(&Event::Left(at_its_place));
+        let error = explain(&prompt, "10.0.0.1:6052").unwrap_err();
+        for number in [b, c] {
+            assert!(error.contains(&NodeId::from(number).to_string()), "{error}");
+        }
+        prompt.know_members(&[member(b)]);
+        assert_eq!(explain(&prompt, "10.0.0.1:6052"), is(b));
     }
 
     #[test]

@@ -99,6 +99,19 @@ struct LoadedKey {
     is_old: bool,
     /// Keeps other processes from using it.
     lock: Option<std::fs::File>,
+    /// The file that this start has made for it.
+    new: Option<PathBuf>,
+}
+
+impl LoadedKey {
+    /// Its store could not be made: a later start would take a key without one for that of a node that lost its store.
+    fn forget(&self) {
+        let new = self.new.as_ref();
+        if let Some(path) = new.filter(|path| !path.with_file_name("store.redb").exists()) {
+            // Left, it is still a key.
+            let _removed = std::fs::remove_file(path);
+        }
+    }
 }
 
 impl<K> Builder<K> {
@@ -149,8 +162,8 @@ impl<K> Builder<K> {
 
     /// The key, and what else is known of it.
     fn load_identity(&self) -> Result<LoadedKey, StartError> {
-        let (identity, is_old, lock) = match (&self.identity, &self.data) {
-            (Some(identity), _) => (identity.clone(), false, None),
+        let (identity, is_old, lock, new) = match (&self.identity, &self.data) {
+            (Some(identity), _) => (identity.clone(), false, None, None),
             (None, Some(data)) => {
                 let (path, store) = (data.join("key"), data.join("store.redb"));
                 if store.exists() && !path.exists() {
@@ -158,14 +171,16 @@ impl<K> Builder<K> {
                     return Err(StartError::StoreWithoutKey { key: path, store });
                 }
                 let (identity, is_new) = Identity::load_or_create(&path)?;
-                (identity, !is_new, Some(Identity::lock(&path)?))
+                let lock = Identity::lock(&path)?;
+                (identity, !is_new, Some(lock), is_new.then_some(path))
             }
-            (None, None) => (Identity::generate()?, false, None),
+            (None, None) => (Identity::generate()?, false, None, None),
         };
         Ok(LoadedKey {
             identity,
             is_old,
             lock,
+            new,
         })
     }
 
@@ -358,7 +373,8 @@ impl Builder<SeedKind> {
                 } else {
                     0
                 };
-                let (store, held) = open_store(path, Kind::Seed(network), abstain_until_ms).await?;
+                let opened = open_store(path, Kind::Seed(network), abstain_until_ms).await;
+                let (store, held) = opened.inspect_err(|_| site.key.forget())?;
                 let restored = match held {
                     Held::Seed(restored) => restored,
                     Held::Member(_) => Restored::default(),
@@ -453,10 +469,13 @@ impl Builder<MemberKind> {
         let site = self.site(loaded)?;
         let endpoints = self.endpoints(site.address)?;
         let (store, mut restored) = match path {
-            Some(path) => match open_store(path, Kind::Member(site.id()), 0).await? {
-                (store, Held::Member(restored)) => (Some(store), *restored),
-                (store, Held::Seed(_)) => (Some(store), RestoredMember::default()),
-            },
+            Some(path) => {
+                let opened = open_store(path, Kind::Member(site.id()), 0).await;
+                match opened.inspect_err(|_| site.key.forget())? {
+                    (store, Held::Member(restored)) => (Some(store), *restored),
+                    (store, Held::Seed(_)) => (Some(store), RestoredMember::default()),
+                }
+            }
             None => (None, RestoredMember::default()),
         };
         restored.lost = lost;

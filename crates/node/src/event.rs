@@ -386,7 +386,8 @@ pub enum Event {
         /// Why.
         cause: String,
     },
-    /// For some time now this node finds no network, and may not found one. It goes on looking.
+    /// For some time now this node finds no network, and may not found one: a member of an open network, or a peer that reaches
+    /// no seed. It goes on looking, and tells it again and again, a peer ever more rarely.
     NoWayIn {
         /// Where it looked, and what came of it.
         reason: String,
@@ -515,8 +516,12 @@ pub enum Event {
         /// How many standings.
         standings: u64,
     },
-    /// Something could not be made durable; what depends on it was not done.
+    /// Something could not be made durable; what depends on it was not done. A seed does not tell the same again within 10 s.
     StoreFailed(String),
+    /// Nothing that this seed says can be made durable: it gives no votes until that is different.
+    VotingStopped,
+    /// What this seed says is made durable again: it gives votes.
+    VotingResumed,
     /// The listener was too slow: so many events were dropped before the next one.
     Lagged(u64),
     /// The node stops.

@@ -83,7 +83,7 @@ impl Identity {
         match Self::load(path) {
             Err(IdentityError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 let this = Self::generate()?;
-                this.create(path).map_err(|source| io_error(path, source))?;
+                this.create(path)?;
                 Ok((this, true))
             }
             loaded => Ok((loaded?, false)),
@@ -151,10 +151,26 @@ impl Identity {
         }
     }
 
-    fn create(&self, path: &Path) -> io::Result<()> {
+    /// Creates the file beside its place and moves it there when it is whole: on a full disk, nothing is left that a later
+    /// start would take for a key that was damaged. A file that is there is not replaced.
+    fn create(&self, path: &Path) -> Result<(), IdentityError> {
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
+            fs::create_dir_all(parent).map_err(|source| io_error(path, source))?;
         }
+        // A name of its own: another process may be at the same.
+        let number = SysRng.try_next_u64().map_err(IdentityError::Randomness)?;
+        let fresh = path.with_extension(format!("new.{number:016x}"));
+        let created = self
+            .write_new(&fresh)
+            .and_then(|()| move_without_replacing(&fresh, path));
+        if created.is_err() {
+            // It may not even have been made.
+            let _removed = fs::remove_file(&fresh);
+        }
+        created.map_err(|source| io_error(path, source))
+    }
+
+    fn write_new(&self, path: &Path) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -199,6 +215,18 @@ impl Identity {
     /// The key.
     pub const fn key(&self) -> &Ed25519Key {
         &self.key
+    }
+}
+
+/// A second name fails where there is a file, which renaming would replace.
+fn move_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Ok(()) => fs::remove_file(from),
+        // Some file systems give no file two names.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !to.exists() => {
+            fs::rename(from, to)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -255,6 +283,21 @@ mod tests {
                 Err(IdentityError::Permissions { mode: 0o644, .. })
             ));
         }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_put_in_its_place_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        fs::write(&path, "somebody was faster").unwrap();
+        let error = Identity::generate().unwrap().create(&path).unwrap_err();
+        let is_there = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+        assert!(matches!(&error, IdentityError::Io { source, .. } if is_there(source)));
+        assert_eq!(fs::read(&path).unwrap(), b"somebody was faster");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        fs::remove_file(&path).unwrap();
+        assert!(Identity::load_or_create(&path).unwrap().1);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

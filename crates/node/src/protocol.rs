@@ -80,7 +80,7 @@ pub struct Hello {
     pub role: RoleKind,
 }
 
-/// Why a node closes a connection, told to the other end before it does.
+/// Why a node closes a connection, told to the other end before it does; or, once, why it does not listen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Goodbye {
@@ -111,6 +111,9 @@ pub enum Goodbye {
         /// The sender's epoch.
         epoch: u64,
     },
+    /// Another seed belongs where the other end answers. What it says does not count; the connection stays all the same, for
+    /// it may ask for a seat.
+    NotTrusted(String),
 }
 
 impl fmt::Display for Goodbye {
@@ -138,6 +141,7 @@ impl fmt::Display for Goodbye {
             Self::Misbehaved(what) => write!(f, "the protocol was broken: {what}"),
             Self::Silent => f.write_str("nothing was heard for too long"),
             Self::NotInChain { epoch } => write!(f, "the node is no member in epoch {epoch}"),
+            Self::NotTrusted(why) => write!(f, "this node is not trusted: {why}"),
         }
     }
 }
@@ -146,7 +150,7 @@ impl fmt::Display for Goodbye {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Message {
-    /// The sender is about to close the connection, and why.
+    /// The sender is about to close the connection, or does not listen, and why.
     Goodbye(Goodbye),
     /// Link: the sender's admission certificate, its first message. Register: a member resumes its session.
     Passport(Arc<Proof>),

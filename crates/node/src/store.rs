@@ -251,10 +251,18 @@ impl Store {
             }
             _ => {}
         }
-        let database = Database::create(&fresh).map_err(|error| open_error(&fresh, error))?;
-        write_meta(&database, kind, abstain_until_ms).map_err(|error| io_error(&fresh, &*error))?;
-        drop(database);
-        std::fs::rename(&fresh, path).map_err(|error| io_error(path, &error))
+        let created = Self::create_at(&fresh, kind, abstain_until_ms)
+            .and_then(|()| std::fs::rename(&fresh, path).map_err(|error| io_error(path, &error)));
+        if created.is_err() {
+            // It may not even have been made.
+            let _removed = std::fs::remove_file(&fresh);
+        }
+        created
+    }
+
+    fn create_at(path: &Path, kind: Kind, abstain_until_ms: u64) -> Result<(), StoreError> {
+        let database = Database::create(path).map_err(|error| open_error(path, error))?;
+        write_meta(&database, kind, abstain_until_ms).map_err(|error| io_error(path, &*error))
     }
 
     /// Starts the writing thread. Each write is answered by a call of `done`, in order. The thread ends, and the file is

@@ -3,7 +3,7 @@
 //!
 //! The limit on the size of its files, which takes effect at once and can be lifted, stands for the disk.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -106,6 +106,7 @@ fn a_seed_with_a_full_disk_says_so_and_does_not_vote_until_there_is_room_again()
         asked.elapsed()
     );
     limited.expect("Cannot store");
+    limited.expect("This seed gives no votes until it can store");
     net.expect_none(
         &others,
         &[&vote(net.address(second))],
@@ -117,6 +118,9 @@ fn a_seed_with_a_full_disk_says_so_and_does_not_vote_until_there_is_room_again()
     let third = net.peer(&[]);
     net.expect(third, "Joined the network");
     net.expect(others[0], &vote(net.address(third)));
+    let lines = limited.expect("gives votes again");
+    let again = lines.iter().filter(|line| line.contains("gives no votes"));
+    assert_eq!(again.count(), 0, "{lines:#?}");
     // What it could not store, it learns again from the others.
     net.wait("the second peer at the seed", PATIENCE, || {
         let lines: Vec<String> = limited.lines.try_iter().collect();
@@ -127,4 +131,35 @@ fn a_seed_with_a_full_disk_says_so_and_does_not_vote_until_there_is_room_again()
             .then_some(())
     });
     assert!(limited.is_up());
+}
+
+#[test]
+fn a_seed_that_found_the_disk_full_at_its_first_start_begins_as_a_new_one_when_there_is_room() {
+    let mut net = Network::planned(1);
+    let address = net.seeds()[0].clone();
+    let (ip, port) = address.rsplit_once(':').unwrap();
+    let data = format!("data/seed-{port}");
+    // In blocks of 512 bytes: there is no room for the key, or for the store.
+    for (blocks, file) in [("0", "key"), ("8", "store.new")] {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .arg(built("seed"))
+            .args([ip, port])
+            .current_dir(net.path(""))
+            .env_remove("RUST_LOG")
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(&format!("{data}/{file}")), "{error}");
+        let left = fs::read_dir(net.path(&data)).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "{blocks} blocks left {left:?}; {error}");
+    }
+    let seed = net.seed(0);
+    net.expect(seed, "listens at");
+    let peer = net.peer(&[]);
+    net.expect(peer, "Joined the network");
+    assert!(net.find(seed, "The store is lost").is_none());
 }

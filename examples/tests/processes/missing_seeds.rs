@@ -91,6 +91,21 @@ fn with_two_seeds_of_three_down_registration_fails_by_name_until_one_is_back() {
     other.expect(lonely[1], "Joined the network (incarnation 1)");
 }
 
+#[test]
+fn a_peer_without_any_seed_is_told_which_it_does_not_reach() {
+    let mut net = Network::planned(2);
+    let peer = net.peer(&[]);
+    let told = net.expect(peer, "No network was found: no seed is reached: ");
+    for seed in net.seeds() {
+        let cause = format!("{seed}: Connection refused");
+        assert!(told.text.contains(&cause), "expected {cause:?} in {told}");
+    }
+    for line in [0, 1] {
+        net.seed(line);
+    }
+    net.expect(peer, "Joined the network (incarnation 1)");
+}
+
 fn sorted(net: &Network, lines: &[usize]) -> Vec<String> {
     let mut seeds: Vec<String> = lines
         .iter()

@@ -1,6 +1,7 @@
 //! A peer gets in by a quorum of the seeds, and the output files tell it in the documents' words.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -143,4 +144,35 @@ fn seeds_that_were_pinned_by_init_admit_at_once() {
     let peer = net.peer(&[]);
     net.expect(peer, "Joined the network");
     assert!(net.find(node, "gives no votes").is_none());
+}
+
+#[test]
+fn a_pin_is_not_replaced_by_that_of_another_key() {
+    let mut net = Network::planned(1);
+    let seed = net.seeds()[0].clone();
+    let pinning = net.launch("seed", &seed, &["--init"]);
+    assert!(net.exit(pinning, PATIENCE).success());
+    let list = fs::read_to_string(net.path("config.csv")).unwrap();
+    let (_, id) = list.trim().rsplit_once(',').unwrap();
+    let told = format!(
+        "{seed} is pinned to {id} in config.csv already; expected its key in other/key, but "
+    );
+
+    let error = net.error_of("seed", &seed, &["--init", "--data", "other"]);
+    assert!(
+        error.starts_with(&format!("{told}there is none: ")),
+        "{error}"
+    );
+    assert!(!net.path("other").exists(), "a key was made");
+    let inviting = net.launch("seed", &seed, &["--invite", "--data", "other"]);
+    assert!(net.exit(inviting, PATIENCE).success());
+    let error = net.error_of("seed", &seed, &["--init", "--data", "other"]);
+    assert!(
+        error.starts_with(&format!("{told}that is the key of ")),
+        "{error}"
+    );
+    // The same once more is no mistake.
+    let again = net.launch("seed", &seed, &["--init"]);
+    assert!(net.exit(again, PATIENCE).success());
+    assert_eq!(fs::read_to_string(net.path("config.csv")).unwrap(), list);
 }

@@ -1,5 +1,6 @@
 //! All seeds are killed at once and come back: what they had decided still stands.
 
+use std::fs;
 use std::time::Duration;
 
 use crate::network::{ALARMS, Network, Node};
@@ -58,5 +59,27 @@ fn the_peer_list_outlives_a_crash_of_all_seeds() {
                 assert_eq!(candidate, net.address(newcomer), "{line}");
             }
         }
+    }
+}
+
+#[test]
+fn a_seed_that_lost_its_key_is_told_why_the_others_do_not_take_it() {
+    let (mut net, seeds) = Network::running(3);
+    let address = net.address(seeds[0]).to_owned();
+    net.kill(seeds[0]);
+    let (_, port) = address.rsplit_once(':').unwrap();
+    fs::remove_dir_all(net.path(&format!("data/seed-{port}"))).unwrap();
+    let anew = net.seed(0);
+    net.expect_all(
+        &seeds[1..],
+        &format!("SEED IDENTITY CHANGED at {address}: "),
+    );
+    for seed in &seeds[1..] {
+        let other = net.address(*seed);
+        let line = net.expect(
+            anew,
+            &format!("Refused by {other}: this node is not trusted: "),
+        );
+        assert!(line.text.contains("pin the new id"), "{line}");
     }
 }

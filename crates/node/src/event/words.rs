@@ -307,6 +307,10 @@ impl fmt::Display for Event {
                 )
             }
             Self::StoreFailed(why) => write!(f, "Cannot store: {why}"),
+            Self::VotingStopped => {
+                f.write_str("This seed gives no votes until it can store what it says")
+            }
+            Self::VotingResumed => f.write_str("This seed can store again, and gives votes again"),
             Self::Lagged(count) => {
                 write!(f, "{count} events were dropped: the listener is too slow")
             }

@@ -422,7 +422,9 @@ impl Connections {
         self.now = now.instant;
         let (is_ready, purpose, from) = self.conns.change(id, |conn| {
             conn.heard = now.instant;
-            if let Message::Goodbye(goodbye) = &message {
+            if let Message::Goodbye(goodbye) = &message
+                && !matches!(goodbye, Goodbye::NotTrusted(_))
+            {
                 conn.goodbye = Some(goodbye.clone());
             }
             (conn.role.is_some(), conn.purpose, conn.remote)
@@ -491,7 +493,7 @@ impl Connections {
         let reason = goodbye.to_string();
         let is_lasting = matches!(
             goodbye,
-            Goodbye::Mismatch(_) | Goodbye::Undecided(_) | Goodbye::Busy
+            Goodbye::Mismatch(_) | Goodbye::Undecided(_) | Goodbye::Busy | Goodbye::NotTrusted(_)
         );
         let is_told = |(by, why, at): &(bool, String, Instant)| {
             *by == by_us && *why == reason && self.now.saturating_duration_since(*at) < TOLD_AGAIN

@@ -220,6 +220,7 @@ impl Peer {
             &mut self.out,
         );
         self.register_if_due(now);
+        self.tell_if_alone(now);
         if std::mem::take(&mut self.wishes_changed) {
             self.open_links(now);
         }
@@ -322,7 +323,7 @@ impl Role for Peer {
             }
             Some((seat, Err(error))) => {
                 let expected = self.electorate.seats()[seat].voter.unwrap_or(remote);
-                if self.seats.tells_mismatch(seat) {
+                if self.seats.tells_mismatch(seat, remote) {
                     self.out.event(Event::SeedIdentityChanged {
                         address: address.to_owned(),
                         expected,

@@ -19,8 +19,10 @@ use crate::protocol::Purpose;
 struct Seat {
     dial: Option<DialId>,
     back_off: BackOff,
-    /// Told once per change, not at every dial.
-    mismatch_told: bool,
+    /// What came of the last dial, as long as that came to nothing.
+    failure: Option<String>,
+    /// Who answered in place of who belongs there: told once per change, not at every dial.
+    usurper: Option<NodeId>,
 }
 
 /// The seats of the electorate, in its order.
@@ -106,6 +108,7 @@ impl Seats {
     ) -> Option<(usize, Result<bool, ElectorateError>)> {
         let (index, seat) = self.of(dial)?;
         seat.dial = None;
+        seat.failure = None;
         self.idle = None;
         let bound = bind(index, remote);
         // Paces reconnecting to a seed that closes at once; `connected` lifts it.
@@ -126,12 +129,19 @@ impl Seats {
     pub fn handle_ready(&mut self, index: usize) {
         self.idle = None;
         self.seats[index].back_off.reset();
-        self.seats[index].mismatch_told = false;
+        self.seats[index].usurper = None;
+        self.seats[index].failure = None;
     }
 
     /// Whether a wrong identity at a seat is to be told: once per change, not at every dial.
-    pub fn tells_mismatch(&mut self, index: usize) -> bool {
-        !std::mem::replace(&mut self.seats[index].mismatch_told, true)
+    pub fn tells_mismatch(&mut self, index: usize, found: NodeId) -> bool {
+        self.seats[index].usurper.replace(found) != Some(found)
+    }
+
+    /// The seat at whose address this node answered, though another belongs there.
+    pub fn usurped_by(&self, node: NodeId) -> Option<usize> {
+        let mut seats = self.seats.iter();
+        seats.position(|seat| seat.usurper == Some(node))
     }
 
     /// A seat's session is gone: a pause before the next dial, so that a seed that closes at once is not hammered.
@@ -156,10 +166,11 @@ impl Seats {
             return false;
         };
         seat.dial = None;
+        seat.failure = Some(error.to_string());
         if let DialError::WrongIdentity {
             expected, found, ..
         } = error
-            && !std::mem::replace(&mut seat.mismatch_told, true)
+            && seat.usurper.replace(*found) != Some(*found)
         {
             out.event(Event::SeedIdentityChanged {
                 address: electorate.seats()[index].name.clone(),
@@ -170,6 +181,13 @@ impl Seats {
         self.idle = None;
         self.seats[index].back_off.fail(redial, &mut self.rng, now);
         true
+    }
+
+    /// What keeps this node from each seat, as far as that is known.
+    pub fn failures(&self, electorate: &Electorate) -> String {
+        let seats = self.seats.iter().zip(electorate.seats());
+        let failures = seats.map(|(seat, place)| seat.failure.as_ref().unwrap_or(&place.name));
+        failures.cloned().collect::<Vec<_>>().join("; ")
     }
 
     /// When a seat that is not connected may be dialled.

@@ -13,6 +13,7 @@ mod orphans;
 mod requests;
 mod restoring;
 mod sessions;
+mod storing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use crate::store::{SeedStored, Stored};
 use candidacies::Candidacies;
 use desk::Desk;
 use orphans::Orphans;
+use storing::Storing;
 
 /// A seed that lost its store may have voted on anything still open: it abstains until that has closed everywhere, the
 /// voting window on both sides of its clock.
@@ -100,6 +102,7 @@ pub struct Seed {
     link_counts: BTreeMap<NodeId, u32>,
     writes: BTreeMap<WriteId, Persisted>,
     next_write: u64,
+    storing: Storing,
     /// Admissions that members were not told yet, and when they may be.
     news: Vec<Arc<Proof>>,
     news_at: Instant,
@@ -277,7 +280,7 @@ impl Role for Seed {
                 }
             }
             Some((seat, Err(error))) => {
-                if self.seats.tells_mismatch(seat) {
+                if self.seats.tells_mismatch(seat, remote) {
                     let seat = &self.council.electorate().seats()[seat];
                     self.out.event(Event::SeedIdentityChanged {
                         address: seat.name.clone(),
@@ -296,6 +299,12 @@ impl Role for Seed {
     fn handle_dial_failed(&mut self, dial: DialId, error: DialError, now: Now) {
         self.now = now.instant;
         self.connections.handle_dial_failed(dial);
+        let usurper = match &error {
+            DialError::WrongIdentity { found, .. } => Some(*found),
+            _ => None,
+        };
+        let usurper = usurper.filter(|found| self.seats.usurped_by(*found).is_none());
+
         self.seats.handle_dial_failed(
             dial,
             &error,
@@ -303,6 +312,9 @@ impl Role for Seed {
             self.council.electorate(),
             &mut self.out,
         );
+        if let Some(found) = usurper {
+            self.tell_usurper(found);
+        }
         self.probes.handle_dial_failed(dial, &error);
         self.with_suspicions(now, |suspicions, with| {
             suspicions.handle_dial_failed(dial, with)
@@ -353,12 +365,15 @@ impl Role for Seed {
     fn handle_written(&mut self, write: WriteId, result: Result<(), String>, now: Now) {
         self.now = now.instant;
         let persist = self.writes.remove(&write);
+        if result.is_ok() {
+            self.write_succeeded();
+        }
         match (persist, result) {
             (Some(Persisted::Council(id)), Ok(())) => self.council.handle_persisted(id),
             (Some(Persisted::Conclave(id)), Ok(())) => self.conclave.handle_persisted(id, now),
             (None, Ok(())) => {}
             (persist, Err(why)) => {
-                self.out.event(Event::StoreFailed(why));
+                self.write_failed(why, now.instant);
                 match persist {
                     Some(Persisted::Council(id)) => self.council.handle_persist_failed(id),
                     Some(Persisted::Conclave(id)) => self.conclave.handle_persist_failed(id, now),

@@ -42,10 +42,15 @@ fn inspect(path: &Path) -> Result<(Kind, Held), StoreError> {
         .and_then(|()| copy.write(0, &content))
         .map_err(|error| io_error(path, &error))?;
     drop(content);
-    let database = Database::builder()
+    let store = Database::builder()
         .create_with_backend(copy)
-        .map_err(|error| super::open_error(path, error))?;
-    let store = Store::check_integrity(database, path)?;
+        .map_err(|error| super::open_error(path, error))
+        .and_then(|database| Store::check_integrity(database, path))
+        .map_err(|error| match error {
+            // Memory does not fail: pages that should be there are not.
+            StoreError::Io { path, reason } => StoreError::Damaged { path, reason },
+            error => error,
+        })?;
     let meta = store.meta().map_err(|error| damaged(path, &*error))?;
     let kind = kind_of(&meta, path)?;
     Ok((kind, store.read_as(path, kind)?))
@@ -141,6 +146,19 @@ mod tests {
         let (_dir, path) = with("node", b"short");
         let error = Store::inspect(&path).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_store_that_was_cut_short_anywhere_is_damaged() {
+        let (dir, path) = with("node", NodeId::from(1).as_ref());
+        let whole = std::fs::read(&path).unwrap();
+        let cut = dir.path().join("cut");
+        for len in (0..whole.len()).step_by(64) {
+            std::fs::write(&cut, &whole[..len]).unwrap();
+            let error = Store::inspect(&cut).unwrap_err();
+            let is_damaged = matches!(error, StoreError::Damaged { .. });
+            assert!(is_damaged, "{len} of {} bytes: {error}", whole.len());
+        }
     }
 
     #[test]

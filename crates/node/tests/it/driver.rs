@@ -16,8 +16,8 @@ use quorate_node::consensus::{
     Testimony, Unproven, assembly, succession,
 };
 use quorate_node::protocol::{
-    DiscoveryMessage, FRAME_LEN_MAX, Hello, JoinMessage, KnownMember, Message, NeighborMessage,
-    Purpose, RoleKind, RosterMessage,
+    DiscoveryMessage, FRAME_LEN_MAX, Goodbye, Hello, JoinMessage, KnownMember, Message,
+    NeighborMessage, Purpose, RoleKind, RosterMessage,
 };
 use quorate_node::roles::{
     Bootstrap, ConnId, DialError, DialId, Frame, Member, Output, Peer, Reply, Request, RequestId,
@@ -170,6 +170,10 @@ pub(crate) struct Driver<R> {
     pub(crate) admitted: Vec<NodeId>,
     /// Where a candidate was told to ask again.
     pub(crate) refused: Vec<ConnId>,
+    /// What the application was told.
+    pub(crate) events: Vec<Event>,
+    /// What was said in leaving, or instead of listening.
+    pub(crate) goodbyes: Vec<(ConnId, Goodbye)>,
     /// Where a question for a neighbour was answered.
     pub(crate) answered: Vec<ConnId>,
     pub(crate) replies: usize,
@@ -197,6 +201,8 @@ impl<R: Role> Driver<R> {
             record: None,
             admitted: Vec::new(),
             refused: Vec::new(),
+            events: Vec::new(),
+            goodbyes: Vec::new(),
             answered: Vec::new(),
             replies: 0,
             asked: 0,
@@ -233,6 +239,10 @@ impl<R: Role> Driver<R> {
                         Frame::Message(Message::Neighbor(
                             NeighborMessage::Accept | NeighborMessage::Refuse,
                         )) => self.answered.extend(to.iter().copied()),
+                        Frame::Message(Message::Goodbye(goodbye)) => {
+                            let said = to.iter().map(|conn| (*conn, goodbye.clone()));
+                            self.goodbyes.extend(said);
+                        }
                         _ => {}
                     }
                     self.note(&frame);
@@ -249,6 +259,7 @@ impl<R: Role> Driver<R> {
                 Output::Event(event) => {
                     // An event can be told to a person.
                     assert!(!event.to_string().is_empty());
+                    self.events.push(event.clone());
                     match event {
                         Event::Admitted { member, .. } | Event::Entered { member, .. } => {
                             self.admitted.push(member.id);

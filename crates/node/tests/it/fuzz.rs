@@ -764,6 +764,7 @@ fn goodbye() -> BoxedStrategy<Goodbye> {
         text().prop_map(Goodbye::Mismatch),
         text().prop_map(Goodbye::NoPassport),
         text().prop_map(Goodbye::Undecided),
+        text().prop_map(Goodbye::NotTrusted),
         text().prop_map(Goodbye::Misbehaved),
         proof().prop_map(Goodbye::NotAMember),
         count().prop_map(|epoch| Goodbye::NotInChain { epoch }),

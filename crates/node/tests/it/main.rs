@@ -47,3 +47,5 @@ mod roles;
 mod small_world;
 #[cfg(test)]
 mod talk;
+#[cfg(test)]
+mod telling;

@@ -24,6 +24,10 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 /// A life that lasted so long was no mistake.
 const LASTING: Duration = Duration::from_secs(60);
 
+/// How long a peer that wants to enter reaches no seed before it says so, and the longest pause before it says so again:
+/// each is twice the one before.
+const ALONE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+
 /// How long a leaver waits for a seed's acknowledgement.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -57,6 +61,8 @@ pub(super) struct Life {
     phase: Phase,
     back_off: BackOff,
     joined_at: Option<Instant>,
+    /// It wants to enter and reaches no seed: when it says so next, and the pause before that.
+    alone: Option<(Instant, Duration)>,
     patience: Duration,
 }
 
@@ -71,6 +77,7 @@ impl Life {
             phase: Phase::Joining { request: None },
             back_off: BackOff::default(),
             joined_at: None,
+            alone: None,
             patience: options.council.deadline + ANSWER_SLACK,
         }
     }
@@ -93,14 +100,16 @@ impl Life {
     }
 
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        match &self.phase {
+        let alone = self.alone.map(|(at, _)| at);
+        let phase = match &self.phase {
             Phase::Joining { request: None } => self.back_off.wait(now),
             Phase::Joining {
                 request: Some((_, until)),
             }
             | Phase::Leaving { until } => Some(*until),
             Phase::Member(_) | Phase::Out | Phase::Ended => None,
-        }
+        };
+        earlier(alone, phase)
     }
 
     /// Takes no life that may have been this node's in an epoch whose ends are forgotten by now; returns whether it takes
@@ -177,6 +186,25 @@ impl Peer {
         self.out.send(conn, Message::RegisterRequest(record));
     }
 
+    /// As long as it wants to enter and reaches no seed, says so, after a while and then ever more rarely.
+    pub(super) fn tell_if_alone(&mut self, now: Now) {
+        let is_alone = matches!(self.life.phase, Phase::Joining { .. })
+            && self.connections.ready(Purpose::Register).next().is_none();
+        if !is_alone {
+            self.life.alone = None;
+            return;
+        }
+        let (first, max) = ALONE;
+        let (at, pause) = *self.life.alone.get_or_insert((now.instant + first, first));
+        if now.instant >= at {
+            let pause = (pause * 2).min(max);
+            self.life.alone = Some((now.instant + pause, pause));
+            let seats = self.seats.failures(&self.electorate);
+            let reason = format!("no seed is reached: {seats}");
+            self.out.event(Event::NoWayIn { reason });
+        }
+    }
+
     pub(super) fn own_party(&self) -> crate::event::Party {
         crate::event::Party {
             id: self.me,
@@ -196,11 +224,13 @@ impl Peer {
                 self.own_standing_changed(&entry, now);
             }
             if matches!(self.life.phase, Phase::Joining { request: Some(_) }) {
-                let (seed, unmet) = (self.party(from), self.electorate.unmet());
-                let why = format!(
-                    "seed {seed}: {what}; its proof cannot be judged before {unmet} more seeds are met"
-                );
-                self.registration_failed(why, now);
+                let seed = self.party(from);
+                let why = match self.electorate.unmet() {
+                    0 => "its proof is of seeds that this node does not know: its seed list may be out of date"
+                        .to_owned(),
+                    unmet => format!("its proof cannot be judged before {unmet} more seeds are met"),
+                };
+                self.registration_failed(format!("seed {seed}: {what}; {why}"), now);
             }
         } else {
             let why = refusal.describe(|node| self.party(node).to_string());

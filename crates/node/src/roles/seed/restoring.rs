@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::candidacies::Candidacies;
 use super::desk::Desk;
+use super::storing::Storing;
 use super::{ABSTAIN, COMPARE_EVERY, Seed};
 use crate::admission::AllowAll;
 use crate::config::{Options, SeedList};
@@ -204,6 +205,7 @@ impl Seed {
             endorse_misses: 0,
             writes: BTreeMap::new(),
             next_write: 0,
+            storing: Storing::default(),
             news: Vec::new(),
             news_at: now.instant,
             compare_at: now.instant + COMPARE_EVERY,

@@ -26,7 +26,25 @@ impl Seed {
             } else {
                 // A seed says so, but only this node's own dial proves which line is whose.
                 self.seats.hurry(self.council.electorate());
+                self.tell_usurper(ready.remote);
             }
+        }
+    }
+
+    /// Tells a node that answers at another's seat why its word does not count. Its link stays: it may want a seat.
+    pub(super) fn tell_usurper(&mut self, node: NodeId) {
+        let seat = self.seats.usurped_by(node);
+        let seat = seat.and_then(|seat| self.council.electorate().seats().get(seat));
+        if let (Some(seat), Some(link)) = (seat, self.link_to(node))
+            && let Some(expected) = seat.voter
+        {
+            let why = format!(
+                "expected {expected} at {}, got {node}; put the old key back, or pin the new id in the third column of \
+                 config.csv everywhere",
+                seat.name
+            );
+            self.out
+                .send(link, Message::Goodbye(Goodbye::NotTrusted(why)));
         }
     }
 
