@@ -170,7 +170,7 @@ impl Succession {
                 let losses = acceptor.grounds.losses.iter();
                 self.losses = losses.map(|loss| (loss.ballot.leader, *loss)).collect();
                 self.return_promises = acceptor.grounds.return_promises.clone();
-                self.acceptor = Some(acceptor);
+                self.acceptor = Some(*acceptor);
             }
             Durable::Accusation(_)
             | Durable::Leave(_)

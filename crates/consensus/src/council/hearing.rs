@@ -63,7 +63,7 @@ impl Council {
     ///
     /// # Errors
     /// When it does not verify, or contradicts the voter's first vote (which is also output as
-    /// [`Output::Equivocated`]).
+    /// [`Output::Equivocated`](super::Output::Equivocated)).
     pub fn handle_vote(&mut self, vote: impl Into<Arc<Vote>>) -> Result<(), VoteError> {
         let vote: Arc<Vote> = vote.into();
         let Ok(place) = self.matters.place_of(&vote.proposal) else {

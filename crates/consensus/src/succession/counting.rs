@@ -495,7 +495,7 @@ impl Succession {
         };
         self.acceptor = Some(acceptor.clone());
         self.out
-            .push_back(Output::Persist(Durable::Acceptor(acceptor)));
+            .push_back(Output::Persist(Durable::Acceptor(Box::new(acceptor))));
     }
 
     /// A ballot was too far above all that was heard to be followed. Its leader may have been driven there by a liar that

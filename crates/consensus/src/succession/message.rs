@@ -97,7 +97,7 @@ pub enum Durable {
     /// The own leave. Void after the next link.
     Leave(Leave),
     /// What was promised and accepted in this epoch; replaces an earlier one. Void after the next link.
-    Acceptor(Acceptor),
+    Acceptor(Box<Acceptor>),
     /// The next decision of the chain.
     Link(Arc<Link>),
     /// Evidence of a fork: this member decides nothing more.

@@ -263,7 +263,7 @@ impl<'a> Work<'a> {
             if let Some(acceptor) = &store.acceptor
                 && turning.bounds.weakness != Weakness::AcceptorForgotten
             {
-                succession.restore(Durable::Acceptor(acceptor.clone()), keys);
+                succession.restore(Durable::Acceptor(Box::new(acceptor.clone())), keys);
             }
             for record in &turning.cast.candidates {
                 let is_later = turning.bounds.are_views_apart && who == B && record.node == id(D);
@@ -467,7 +467,7 @@ impl<'a> Work<'a> {
         let store = &mut self.node.store;
         match durable {
             Durable::Accusation(accusation) => store.accusation = Some(accusation),
-            Durable::Acceptor(acceptor) => store.acceptor = Some(acceptor),
+            Durable::Acceptor(acceptor) => store.acceptor = Some(*acceptor),
             Durable::Link(link) => {
                 let verified = link.verify(&store.membership, &Unproven);
                 let membership = Arc::new(store.membership.apply(&link));

@@ -735,7 +735,7 @@ fn durable() -> BoxedStrategy<Durable> {
             .prop_map(|(opened_ms, opinion)| Durable::Opinion { opened_ms, opinion }),
         accusation().prop_map(Durable::Accusation),
         leave().prop_map(Durable::Leave),
-        acceptor.prop_map(Durable::Acceptor),
+        acceptor.prop_map(|acceptor| Durable::Acceptor(Box::new(acceptor))),
         link().prop_map(Durable::Link),
         evidence.prop_map(|evidence| Durable::Fork(Box::new(evidence))),
     ]
@@ -1014,11 +1014,10 @@ fn use_durable(durable: &Durable) {
         Durable::Link(link) => {
             let _valid = link.verify(&membership, &Unproven);
         }
-        Durable::Acceptor(Acceptor {
-            accepted: Some((_, change)),
-            ..
-        }) => {
-            let _valid = change.verify(&membership, &Unproven);
+        Durable::Acceptor(acceptor) => {
+            if let Some((_, change)) = &acceptor.accepted {
+                let _valid = change.verify(&membership, &Unproven);
+            }
         }
         _ => {}
     }
