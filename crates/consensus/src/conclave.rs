@@ -397,8 +397,8 @@ impl Conclave {
         if self.assembly.is_none() && self.electorate.contains(&self.signer.id()) {
             self.assemble(now);
         }
-        if let Some(assembly) = self.assembly.as_mut().filter(|_| self.has_forgotten) {
-            // Those too that its person wants unseated.
+        if let Some(assembly) = &mut self.assembly {
+            // If it has to ask whether it may take part again: those too that its person wants unseated.
             let is_voter = |node: &&NodeId| self.electorate.contains(node);
             assembly.set_asked(self.linked.iter().filter(is_voter).count());
         }

@@ -43,6 +43,9 @@ impl Succession {
                 own(ballot.leader)?;
                 self.handle_prepare(from, ballot, keys)
             }
+            Statement::Lost(loss) if loss.ballot.leader == self.me => {
+                self.handle_own_loss(loss, keys)
+            }
             Statement::Lost(loss) => {
                 own(loss.ballot.leader)?;
                 self.handle_lost(loss, keys)
@@ -231,7 +234,7 @@ impl Succession {
         proposed: Proposed,
         change: Arc<Change>,
         promises: &[Promise],
-        return_promises: &[Promise],
+        return_promises: &BTreeMap<NodeId, Vec<Promise>>,
         keys: &Keys<'_>,
     ) -> Result<(), StatementError> {
         let ballot = proposed.ballot;
@@ -265,8 +268,11 @@ impl Succession {
         let demanded = self.check_promises(ballot, promises, return_promises, keys)?;
         let hides = promises
             .iter()
-            .filter(|promise| self.is_void(promise) || self.check_against_acceptance(promise));
-        if hides.count() > 0 {
+            .filter(|promise| self.is_void(promise) || self.check_against_acceptance(promise))
+            .count();
+        let returns = return_promises.values().flatten();
+        let hides_in_return = returns.filter(|promise| self.check_against_acceptance(promise));
+        if hides_in_return.count() + hides > 0 {
             // The leader may not know; this member does, and a fork is what would come of it.
             self.refuse(from, ballot);
             return Ok(());
@@ -303,17 +309,16 @@ impl Succession {
 
     /// Checks that these are a quorum's promises for the ballot. Returns the changes that they demand: that of the
     /// highest acceptance named, of which there are two only if somebody lies.
-    fn check_promises(
+    pub(super) fn check_promises(
         &self,
         ballot: Ballot,
         promises: &[Promise],
-        return_promises: &[Promise],
+        return_promises: &BTreeMap<NodeId, Vec<Promise>>,
         keys: &Keys<'_>,
     ) -> Result<BTreeSet<Digest>, StatementError> {
         let place = self.membership.place();
         let mut voters = BTreeSet::new();
-        let members = self.membership.len();
-        if promises.len() > members || return_promises.len() > members.saturating_mul(members) {
+        if promises.len() > self.membership.len() {
             return Err(StatementError::Promises("there are more than members"));
         }
         for promise in promises {
@@ -334,10 +339,14 @@ impl Succession {
                 return Err(StatementError::Promises("one member promises twice"));
             }
             check_form(promise, &self.membership)?;
-            check_return(promise, return_promises, &self.membership, keys)?;
+            let returns = return_promises.get(&voter).map_or(&[][..], Vec::as_slice);
+            check_return(promise, returns, &self.membership, keys)?;
         }
         if voters.len() < self.membership.quorum() {
             return Err(StatementError::Promises("they are fewer than a quorum"));
+        }
+        if return_promises.keys().any(|voter| !voters.contains(voter)) {
+            return Err(StatementError::Promises("one shows a return of nobody's"));
         }
         if !are_consistent(promises.iter()) {
             return Err(StatementError::Promises(

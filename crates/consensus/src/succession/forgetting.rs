@@ -83,6 +83,7 @@ impl Succession {
         if clean.len() >= needed {
             self.leading = None;
             self.come_back(loss, clean);
+            self.has_forgotten = false;
             self.become_acceptor(loss.ballot, None);
         } else if others.len() >= needed && others.len() + 1 >= self.membership.quorum() {
             let latest = others.iter().filter_map(|promise| promise.accepted).max();
@@ -97,11 +98,15 @@ impl Succession {
                 leading.promises.insert(self.me, own);
             }
             self.propose(keys);
+            if self.has_forgotten {
+                // It did not take that itself. Its own promise is void by the next ballot.
+                self.losses.remove(&self.me);
+                self.return_promises.clear();
+            }
         }
     }
 
     fn come_back(&mut self, loss: Loss, others: Vec<Promise>) {
-        self.has_forgotten = false;
         self.losses.insert(self.me, loss);
         self.return_promises = others;
     }

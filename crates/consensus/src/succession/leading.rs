@@ -38,7 +38,7 @@ impl Leading {
                 proposed: *proposed,
                 change: change.clone(),
                 promises: self.promises.values().cloned().collect(),
-                return_promises: self.return_promises.values().flatten().cloned().collect(),
+                return_promises: self.return_promises.clone(),
             },
         }
     }
@@ -148,9 +148,10 @@ impl Succession {
         losses.into_iter().for_each(|loss| self.note_loss(loss));
         if let Some(leading) = &mut self.leading {
             let voter = promise.voter;
-            leading
-                .return_promises
-                .insert(voter, grounds.return_promises);
+            if promise.since().is_some() {
+                let returns = grounds.return_promises;
+                leading.return_promises.insert(voter, returns);
+            }
             leading.promises.insert(voter, promise);
             leading.changes.extend(known);
         }
@@ -173,9 +174,20 @@ impl Succession {
             };
             promises >= needed
         };
-        self.drop_promises(|this, promise| this.is_void(promise));
+        let void = self.drop_promises(|this, promise, _| this.is_void(promise));
+        for voter in void {
+            // It gave this promise before it lost its store, or knows less of that than others.
+            if let Some(loss) = self.losses.get(&voter) {
+                let told = self.at(Statement::Lost(*loss));
+                self.send(To::One(voter), told);
+            }
+        }
         if enough(self) {
-            self.drop_promises(Self::check_against_acceptance);
+            let _hiding = self.drop_promises(|this, promise, returns| {
+                let shown = std::iter::once(promise).chain(returns);
+                let hiding = shown.filter(|promise| this.check_against_acceptance(promise));
+                hiding.count() > 0
+            });
         }
         if !enough(self) {
             return;
@@ -187,14 +199,27 @@ impl Succession {
         }
     }
 
-    fn drop_promises(&mut self, is_dropped: impl Fn(&mut Self, &Promise) -> bool) {
+    /// Drops promises, by themselves and those by which their voters came back. Returns whose they were.
+    fn drop_promises(
+        &mut self,
+        is_dropped: impl Fn(&mut Self, &Promise, &[Promise]) -> bool,
+    ) -> Vec<NodeId> {
         let Some(mut leading) = self.leading.take() else {
-            return;
+            return Vec::new();
         };
-        leading
-            .promises
-            .retain(|_, promise| !is_dropped(self, promise));
+        let mut dropped = Vec::new();
+        for (voter, promise) in &leading.promises {
+            let returns = leading.return_promises.get(voter);
+            if is_dropped(self, promise, returns.map_or(&[][..], Vec::as_slice)) {
+                dropped.push(*voter);
+            }
+        }
+        for voter in &dropped {
+            leading.promises.remove(voter);
+            leading.return_promises.remove(voter);
+        }
         self.leading = Some(leading);
+        dropped
     }
 
     /// A quorum has promised: asks to accept what the promises demand, or else the own choice.
@@ -216,8 +241,16 @@ impl Succession {
         let (place, counter) = (self.membership.place(), leading.ballot.counter);
         let proposed = Proposed::sign(keys.signer, &place, counter, change.hash());
         let promises: Vec<Promise> = leading.promises.values().cloned().collect();
-        let returns = leading.return_promises.values().flatten();
-        let return_promises: Vec<Promise> = returns.cloned().collect();
+        let return_promises = leading.return_promises.clone();
+        if self
+            .check_promises(proposed.ballot, &promises, &return_promises, keys)
+            .is_err()
+        {
+            // Nobody would take it.
+            self.leading = None;
+            self.out.push_back(Output::Refused);
+            return;
+        }
         if let Some(leading) = &mut self.leading {
             leading.proposed = Some((proposed, change.clone()));
         }

@@ -11,7 +11,7 @@
 //! comes back with that; if not, it never will be. That it came back so, and did not only say that it has lost something, its
 //! promises show by theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ballot::{Ballot, Loss, Lost, Promise};
 use super::message::Grounds;
@@ -41,13 +41,27 @@ impl Succession {
             return;
         }
         if node == self.me {
-            // By its own signature: its store is an older one put back, or it was not told that it is new.
+            // By its own signature: an earlier process asked further than this one, which came back below; or its store is an
+            // older one put back.
             (self.acceptor, self.leading) = (None, None);
             self.counter = self.counter.max(loss.ballot.counter);
             self.has_forgotten = true;
         } else {
             self.losses.insert(node, loss);
         }
+    }
+
+    /// Somebody shows this member what it has signed itself.
+    pub(super) fn handle_own_loss(
+        &mut self,
+        loss: Loss,
+        keys: &Keys<'_>,
+    ) -> Result<(), StatementError> {
+        if !loss.is_valid(&self.membership.place(), keys.scheme) {
+            return Err(StatementError::Signature(self.me));
+        }
+        self.note_loss(loss);
+        Ok(())
     }
 
     fn knows_of_loss(&self, node: &NodeId, ballot: Ballot) -> bool {
@@ -74,6 +88,11 @@ impl Succession {
         keys: &Keys<'_>,
     ) -> Result<Vec<Loss>, StatementError> {
         let membership = &self.membership;
+        if grounds.losses.len() > membership.len() {
+            return Err(StatementError::Promises(
+                "there are more losses than members",
+            ));
+        }
         check_form(promise, membership)?;
         check_return(promise, &grounds.return_promises, membership, keys)?;
         let mut losses = Vec::new();
@@ -95,7 +114,8 @@ impl Succession {
     }
 }
 
-/// How many others have to promise one that has lost what it said: so many that no quorum goes without one of them.
+/// How many others have to promise one that has lost what it said: so many that no quorum goes without one of them. As quorums
+/// are majorities, two such sets of others have one in common, too, who knows of both losses.
 pub(super) fn others_needed(membership: &Membership) -> usize {
     membership.len().saturating_sub(membership.quorum()) + 1
 }
@@ -124,7 +144,7 @@ pub(super) fn are_consistent<'a>(promises: impl Iterator<Item = &'a Promise> + C
 }
 
 /// Checks that who has lost what it said came back by the promises of enough others, with the latest that they had accepted or
-/// a later one.
+/// a later one; and that nothing else is shown.
 pub(super) fn check_return(
     promise: &Promise,
     others: &[Promise],
@@ -132,24 +152,35 @@ pub(super) fn check_return(
     keys: &Keys<'_>,
 ) -> Result<(), StatementError> {
     let Some(since) = promise.since() else {
-        return Ok(());
+        return if others.is_empty() {
+            Ok(())
+        } else {
+            Err(StatementError::Promises(
+                "one shows a return of a member that has lost nothing",
+            ))
+        };
     };
     let place = membership.place();
-    let mut by: BTreeMap<NodeId, &Promise> = BTreeMap::new();
-    for other in others.iter().filter(|other| other.ballot == since) {
-        let is_its = other.voter != promise.voter
+    let voters: BTreeSet<NodeId> = others.iter().map(|other| other.voter).collect();
+    let latest = others.iter().filter_map(|other| other.accepted).max();
+    let is_its = |other: &Promise| {
+        other.ballot == since
+            && other.voter != promise.voter
             && membership.member(&other.voter).is_some()
             && other.lost.get(&promise.voter) == Some(&since)
             && other.accepted.is_none_or(|(ballot, _)| ballot < since)
             && check_form(other, membership).is_ok()
-            && other.is_valid(&place, keys.scheme);
-        if is_its {
-            by.insert(other.voter, other);
-        }
-    }
-    let latest = by.values().filter_map(|other| other.accepted).max();
-    let is_enough = by.len() >= others_needed(membership);
-    if is_enough && are_consistent(by.values().copied()) && promise.accepted >= latest {
+    };
+    // Signatures last: they cost most, and by now there is at most one of each member.
+    let is_return = voters.len() == others.len()
+        && voters.len() >= others_needed(membership)
+        && promise.accepted >= latest
+        && others.iter().all(is_its)
+        && are_consistent(others.iter())
+        && others
+            .iter()
+            .all(|other| other.is_valid(&place, keys.scheme));
+    if is_return {
         Ok(())
     } else {
         Err(StatementError::Promises(

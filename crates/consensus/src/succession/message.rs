@@ -1,6 +1,6 @@
 //! What members say to each other about one decision, and what they ask of whoever drives them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub enum Statement {
     InTouch(BTreeSet<NodeId>),
     /// PREPARE: the sender leads this ballot; promise to take part in no smaller one.
     Prepare(Ballot),
-    /// As PREPARE, of one who has lost what it said.
+    /// As PREPARE, of one who has lost what it said. Back to that one, if it seems not to know.
     Lost(Loss),
     /// PROMISE: to the leader. The change that the promise names as accepted comes with it.
     Promise {
@@ -76,7 +76,7 @@ pub enum Statement {
         /// A quorum's promises for the ballot.
         promises: Vec<Promise>,
         /// The promises by which those of them take part again who have lost what they said.
-        return_promises: Vec<Promise>,
+        return_promises: BTreeMap<NodeId, Vec<Promise>>,
     },
     /// ACCEPTED: to all.
     Accepted(Accepted),

@@ -327,6 +327,25 @@ fn of_two_voters_one_that_lost_its_store_takes_part_again() {
     assert_eq!(world.epochs(), [1, 1]);
 }
 
+/// Its own signature, which the others hold, says that it has lost more than it knows.
+#[test]
+fn who_goes_on_with_an_older_store_is_told_so_and_comes_back() {
+    let mut world = World::new(electorate(4), 15);
+    world.run(5);
+    world.kill(3);
+    world.restart_without_disk(3);
+    world.run(5);
+    assert!(!world.stations[&3].said.is_empty(), "it is back");
+    world.kill(3);
+    world.start(3, Vec::new(), Vec::new(), BTreeSet::new());
+    world.kill(4);
+    for number in 1..=3 {
+        world.unseat(number, 4).unwrap();
+    }
+    world.run(60);
+    assert_eq!(world.epochs(), [1; 3]);
+}
+
 /// Where no quorum of others is left: of two voters, and of four one of whom is dead.
 #[test]
 fn who_lost_its_store_completes_what_others_have_accepted_where_they_cannot_without_it() {

@@ -9,6 +9,7 @@ mod forgetting;
 mod founding;
 mod interleavings;
 mod leading;
+mod losing;
 mod restarts;
 pub(crate) mod ring;
 mod saying;

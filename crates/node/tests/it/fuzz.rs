@@ -600,7 +600,7 @@ fn statement() -> BoxedStrategy<Statement> {
         2 => (promise(), proptest::option::of(change().prop_map(Arc::new)), grounds())
             .prop_map(|(promise, change, grounds)| Statement::Promise { promise, change, grounds }),
         1 => (ballot(), ballot()).prop_map(|(ballot, promised)| Statement::Refused { ballot, promised }),
-        3 => (proposed(), vec(promise(), 0..3)).prop_map(|((proposed, change, promises), return_promises)| Statement::Accept {
+        3 => (proposed(), btree_map(node(), vec(promise(), 0..3), 0..2)).prop_map(|((proposed, change, promises), return_promises)| Statement::Accept {
             proposed,
             change: Arc::new(change),
             promises,

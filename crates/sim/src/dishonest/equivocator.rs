@@ -87,7 +87,7 @@ impl Equivocator {
             proposed,
             change,
             promises: promises.clone(),
-            return_promises: Vec::new(),
+            return_promises: BTreeMap::new(),
         };
         hands.send_all(one, at(place, accept(proposed, change)));
         if let Some(second) = second {

@@ -81,7 +81,7 @@ impl OpinionForger {
                 proposed: Proposed::sign(&*signer, &place, counter, led.change.hash()),
                 change: led.change.clone(),
                 promises: led.promises.values().cloned().collect(),
-                return_promises: Vec::new(),
+                return_promises: BTreeMap::new(),
             };
             tell_all(at(place, accept), hands);
         }

@@ -1,5 +1,7 @@
 //! A member that has lost what it said: when it takes part again, with what, and which of its promises are void.
 
+use std::collections::BTreeMap;
+
 use quorate_consensus::Succession;
 use quorate_consensus::succession::{
     Ballot, Change, Durable, Grounds, Loss, Lost, Output, Promise, Statement, StatementError, To,
@@ -53,8 +55,12 @@ fn promise_of(outputs: &[Output]) -> Promise {
 
 /// Has somebody accept a change in a ballot that 2, 3 and it have promised.
 fn accept(ring: &Ring, number: u64, part: &mut Succession, ballot: Ballot, change: &Change) {
-    let promises = [2, 3, number].map(|voter| ring.promise(voter, ballot, None));
-    let accept = ring.accept(2, ballot.counter, change, promises.to_vec());
+    let others = [2, 3].into_iter().filter(|other| *other != number);
+    let promises = others.chain([number]);
+    let promises: Vec<Promise> = promises
+        .map(|voter| ring.promise(voter, ballot, None))
+        .collect();
+    let accept = ring.accept(2, ballot.counter, change, promises);
     hear(ring, number, part, 2, accept);
 }
 
@@ -257,7 +263,11 @@ fn a_promise_from_before_the_loss_counts_for_nothing() {
         (1, &mut others[0].1),
         &Statement::Prepare(far),
     );
-    assert!(said.is_empty(), "two of three are not void: {said:?}");
+    let said = statements(&said);
+    assert!(
+        matches!(said[..], [Statement::Lost(_)]),
+        "two of three are not void, and its voter is told: {said:?}"
+    );
     leader.repeat();
     let said = drain(&mut leader);
     let asked = said.iter().filter(
@@ -306,7 +316,11 @@ fn who_only_says_that_it_has_lost_something_has_not_come_back() {
                 proposed,
                 change,
                 promises,
-                return_promises: returns,
+                return_promises: if returns.is_empty() {
+                    BTreeMap::new()
+                } else {
+                    BTreeMap::from([(ring.id(3), returns)])
+                },
             },
             other => other,
         };
@@ -428,6 +442,153 @@ fn a_loss_that_is_not_shown_is_not_believed() {
     assert_eq!(heard, Err(StatementError::Signature(ring.id(3))));
 }
 
+/// What a promise of one who has lost nothing came with, and then the promise alone.
+#[test]
+fn a_leader_does_not_pass_on_what_a_liar_shows_for_nothing() {
+    let ring = Ring::new(3);
+    let mut leader = ring.part(1);
+    ring.bring(1, &mut leader, &ring.record(50, 1), &[1, 2, 3]);
+    assert!(leader.lead(&ring.keys(1)));
+    drain(&mut leader);
+    let promise = ring.promise(3, leader.leads().unwrap(), None);
+    let said = |return_promises: Vec<Promise>| Statement::Promise {
+        promise: promise.clone(),
+        change: None,
+        grounds: Grounds {
+            losses: Vec::new(),
+            return_promises,
+        },
+    };
+    let stuffed = ring.at(said(vec![promise.clone(); 10]));
+    let heard = leader.handle_message(ring.id(3), stuffed, &ring.keys(1));
+    assert!(
+        matches!(heard, Err(StatementError::Promises(_))),
+        "{heard:?}"
+    );
+    let outputs = hear(&ring, 1, &mut leader, 3, said(Vec::new()));
+    let accept = statements(&outputs)[0].clone();
+    let accepted = hear(&ring, 2, &mut ring.part(2), 1, accept);
+    assert!(!accepted.is_empty());
+    // And nothing else is taken that belongs to none of the promises.
+    let change = ring.admission(&ring.record(50, 1));
+    let ballot = ring.ballot(1, 1);
+    let promises = [1, 3].map(|voter| ring.promise(voter, ballot, None));
+    let Statement::Accept {
+        proposed,
+        change,
+        promises,
+        ..
+    } = ring.accept(1, 1, &change, promises.to_vec())
+    else {
+        panic!("no ACCEPT")
+    };
+    let accept = Statement::Accept {
+        proposed,
+        change,
+        promises,
+        return_promises: BTreeMap::from([(ring.id(2), vec![promise.clone()])]),
+    };
+    let heard = ring
+        .part(2)
+        .handle_message(ring.id(1), ring.at(accept), &ring.keys(2));
+    assert!(
+        matches!(heard, Err(StatementError::Promises(_))),
+        "{heard:?}"
+    );
+}
+
+/// A helper accepted something, and told one who comes back that it had not.
+#[test]
+fn who_hides_an_acceptance_from_one_who_comes_back_is_found_out() {
+    let ring = Ring::new(5);
+    let (one, other) = (
+        ring.admission(&ring.record(50, 1)),
+        ring.admission(&ring.record(51, 1)),
+    );
+    let (early, since, late) = (ring.ballot(1, 2), ring.ballot(2, 5), ring.ballot(3, 1));
+    let mut knowing = ring.part(3);
+    let accepted = ring.accepted(4, early, &one);
+    hear(&ring, 3, &mut knowing, 4, Statement::Accepted(accepted));
+    let lost = Lost::from([(ring.id(5), since)]);
+    let of = |voter: u64, ballot| {
+        Promise::sign_knowing(
+            lost.clone(),
+            ring.signer(voter),
+            &ring.place(),
+            ballot,
+            None,
+        )
+    };
+    let promises = [1, 2, 5].map(|voter| of(voter, late)).to_vec();
+    let Statement::Accept {
+        proposed,
+        change,
+        promises,
+        ..
+    } = ring.accept(1, 3, &other, promises)
+    else {
+        panic!("no ACCEPT")
+    };
+    let returns = [1, 2, 4].map(|voter| of(voter, since)).to_vec();
+    let accept = Statement::Accept {
+        proposed,
+        change,
+        promises,
+        return_promises: BTreeMap::from([(ring.id(5), returns)]),
+    };
+    let outputs = hear(&ring, 3, &mut knowing, 1, accept);
+    let evidence = outputs.iter().find_map(|output| match output {
+        Output::Evidence(evidence) => Some(evidence),
+        _ => None,
+    });
+    assert_eq!(evidence.unwrap().suspects(), [ring.id(4)]);
+    assert!(matches!(
+        statements(&outputs)[..],
+        [Statement::Refused { .. }]
+    ));
+}
+
+/// The question of an earlier process reached one who does not help this one.
+#[test]
+fn who_came_back_below_what_it_asked_before_is_told_and_comes_back_above() {
+    let ring = Ring::new(4);
+    let mut others = [1, 2, 3].map(|number| (number, ring.part(number)));
+    let mut first = forgetful(&ring, 4, 2);
+    for _ in 0..2 {
+        let question = lead(&ring, 4, &mut first);
+        hear(&ring, 2, &mut others[1].1, 4, question);
+    }
+    let mut part = forgetful(&ring, 4, 3);
+    let question = lead(&ring, 4, &mut part);
+    for (number, other) in &mut others {
+        ask(&ring, (4, &mut part), (*number, other), &question);
+    }
+    assert!(!part.has_forgotten());
+    let [(_, leader), (_, knowing), _] = &mut others;
+    ring.bring(1, leader, &ring.record(51, 1), &[1, 2, 3, 4]);
+    // Its first ballot comes too late for 2.
+    for _ in 0..2 {
+        assert!(leader.lead(&ring.keys(1)));
+        drain(leader);
+        let prepare = Statement::Prepare(leader.leads().unwrap());
+        ask(&ring, (1, leader), (4, &mut part), &prepare);
+        let told = ask(&ring, (1, leader), (2, knowing), &prepare);
+        for said in statements(&told) {
+            assert!(matches!(said, Statement::Lost(_)), "{said:?}");
+            hear(&ring, 4, &mut part, 1, said.clone());
+        }
+    }
+    assert!(part.has_forgotten() && part.has_cause());
+    for _ in 0..2 {
+        if part.has_forgotten() {
+            let question = lead(&ring, 4, &mut part);
+            ask(&ring, (4, &mut part), (1, leader), &question);
+            ask(&ring, (4, &mut part), (2, knowing), &question);
+        }
+    }
+    assert!(!part.has_forgotten());
+}
+
 #[test]
 fn who_loses_its_store_again_is_answered_above_what_it_asked_before() {
     let ring = Ring::new(3);
@@ -478,6 +639,33 @@ fn who_has_promised_and_is_asked_again_has_not_refused() {
         ask(&ring, (3, &mut part), (1, &mut other), &question);
     }
     assert!(part.leads().is_some());
+}
+
+/// What it would propose nobody takes: it has not come back by that.
+#[test]
+fn nobody_is_half_back() {
+    let ring = Ring::new(3);
+    let change = ring.admission(&ring.record(50, 1));
+    let mut accepting = ring.part(1);
+    accept(&ring, 1, &mut accepting, ring.ballot(1, 2), &change);
+    let mut part = forgetful(&ring, 3, 2);
+    // It holds back what is proposed: an acceptance of 2, which promises as if there were none.
+    let lie = ring.accepted(2, ring.ballot(1, 1), &change);
+    hear(&ring, 3, &mut part, 2, Statement::Accepted(lie));
+    let question = lead(&ring, 3, &mut part);
+    ask(&ring, (3, &mut part), (1, &mut accepting), &question);
+    let ballot = part.leads().unwrap();
+    let lost = Lost::from([(ring.id(3), ballot)]);
+    let promise = Promise::sign_knowing(lost, ring.signer(2), &ring.place(), ballot, None);
+    let said = Statement::Promise {
+        promise,
+        change: None,
+        grounds: Grounds::default(),
+    };
+    let outputs = hear(&ring, 3, &mut part, 2, said);
+    let is_evidence = |output: &Output| matches!(output, Output::Evidence(_));
+    assert!(outputs.iter().any(is_evidence));
+    assert!(part.has_forgotten() && part.promised().is_none());
 }
 
 #[test]

@@ -192,7 +192,7 @@ impl Ring {
             proposed: Proposed::sign(signer, &self.place(), counter, change.hash()),
             change: Arc::new(change.clone()),
             promises,
-            return_promises: Vec::new(),
+            return_promises: BTreeMap::new(),
         }
     }
 

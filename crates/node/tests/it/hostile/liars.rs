@@ -1,5 +1,6 @@
 //! Members, and strangers that pretend to be, who lie about chains and ballots.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -210,7 +211,7 @@ fn a_member_that_is_back_is_not_thrown_out_by_a_liars_choice() {
         proposed: Proposed::sign(&liar, &place, 1, change.hash()),
         promises: vec![own, Promise::sign(&liar, &place, ballot, None)],
         change: Arc::new(change),
-        return_promises: Vec::new(),
+        return_promises: BTreeMap::new(),
     };
     puppet.state(lying, place, accept);
     assert_eq!(puppet.role.assembly().unwrap().membership().len(), 3);

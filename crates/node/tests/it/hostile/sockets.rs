@@ -203,7 +203,7 @@ async fn a_member_that_lies_in_every_way_is_sent_away_and_throws_nobody_out() {
         proposed: Proposed::sign(me, &place, 1, change.hash()),
         change: change.clone(),
         promises,
-        return_promises: Vec::new(),
+        return_promises: BTreeMap::new(),
     };
     let forged_promise = |voter: NodeId| Promise {
         voter,
