@@ -641,15 +641,14 @@ fn who_has_promised_and_is_asked_again_has_not_refused() {
     assert!(part.leads().is_some());
 }
 
-/// What it would propose nobody takes: it has not come back by that.
+/// It has heard an acceptance of 2, which promises as if there were none.
 #[test]
-fn nobody_is_half_back() {
+fn it_does_not_come_back_by_a_promise_that_hides_something() {
     let ring = Ring::new(3);
     let change = ring.admission(&ring.record(50, 1));
     let mut accepting = ring.part(1);
     accept(&ring, 1, &mut accepting, ring.ballot(1, 2), &change);
     let mut part = forgetful(&ring, 3, 2);
-    // It holds back what is proposed: an acceptance of 2, which promises as if there were none.
     let lie = ring.accepted(2, ring.ballot(1, 1), &change);
     hear(&ring, 3, &mut part, 2, Statement::Accepted(lie));
     let question = lead(&ring, 3, &mut part);
