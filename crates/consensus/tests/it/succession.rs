@@ -10,6 +10,7 @@ mod founding;
 mod interleavings;
 mod leading;
 mod losing;
+mod losses;
 mod restarts;
 pub(crate) mod ring;
 mod saying;
