@@ -9,7 +9,7 @@ use quorate_node::consensus::{
     CAUSE_LEN_MAX, Certificate, Choice, DeadReport, Electorate, Finding, Inquiry, NodeId, Proof,
     Proposal, Roster, SILENT_MAX, TESTIMONIES_MAX, Testimony, Unproven, Vote,
 };
-use quorate_node::protocol::{FRAME_LEN_MAX, Message, Purpose, RosterMessage};
+use quorate_node::protocol::{FRAME_LEN_MAX, JoinMessage, Message, Purpose, RosterMessage};
 use quorate_node::roles::{DialId, Request, roster_sync};
 use quorate_node::{SeedLine, SeedList};
 use quorate_wire::Format;
@@ -158,6 +158,21 @@ fn rosters_are_compared_in_messages_that_fit_a_frame_however_long_their_proofs_a
             );
         }
     }
+}
+
+/// What is due and cannot be done yet is not due again at once.
+#[test]
+fn who_refuses_a_candidate_before_it_is_asked_does_not_keep_it_busy() {
+    let mut driver = candidate(1);
+    driver.step(Input::Answer(0, None, true));
+    driver.step(Input::Open(0, Open::Name(false)));
+    let is_founder = |dial: &(DialId, Option<NodeId>, Purpose)| dial.1 == Some(NodeId::from(4));
+    let dial = driver.dials.iter().position(is_founder);
+    driver.step(Input::Answer(dial.expect("a dial"), None, true));
+    // It has not shown its chain, so it was asked nothing.
+    let refused = Message::Join(JoinMessage::Refused("not now".to_owned()));
+    driver.step(Input::Say(1, Box::new(refused)));
+    driver.wait(Duration::from_secs(4));
 }
 
 proptest! {

@@ -99,12 +99,11 @@ impl Asking {
 
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let back_offs = BackOff::earliest(self.back_offs.values(), now);
-        let again = self.hosts.values().filter_map(|host| host.again_at).min();
-        let alone = self
-            .alone_since
-            .map(|since| since + ALONE_MAX)
-            .filter(|until| *until > now);
-        earlier(earlier(back_offs, again), alone)
+        let again = self.hosts.values().filter_map(|host| host.again_at);
+        let alone = self.alone_since.map(|since| since + ALONE_MAX);
+        // What is due and cannot be done yet, as for who refuses before it can be asked, waits for what makes it possible.
+        let later = again.chain(alone).filter(|at| *at > now).min();
+        earlier(back_offs, later)
     }
 }
 
